@@ -1,0 +1,62 @@
+# Everything that is done with this repository. `make` lists the targets.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where built files go. Nothing else in the tree is written, except by `go test -update`.
+BUILD_DIR ?= build
+# What `attache version` and attache_build_info show.
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+REVISION  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+# How long each fuzz target runs.
+FUZZTIME  ?= 30s
+# Arguments of `make demo`: ARGS="--for 30s".
+ARGS      ?=
+
+GO_BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath \
+	-ldflags "-s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)"
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the static, stripped binary build/attache
+	$(GO_BUILD) -o $(BUILD_DIR)/attache ./cmd/attache
+
+.PHONY: demo
+demo: ## Run the demo; ARGS="--for 30s" ends it by itself
+	go run ./cmd/attache demo $(ARGS)
+
+.PHONY: test
+test: lint ## Lint, then run every test with the race detector
+	scripts/test.sh
+
+.PHONY: lint
+lint: ## Check formatting, modules and scripts; vet; staticcheck
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not formatted with gofmt:"; echo "$$files"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod verify
+	go mod tidy -diff
+	for script in .ci/run scripts/*.sh; do bash -n "$$script"; done
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (30s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: cover
+cover: ## Measure what the tests cover, as build/cover.html
+	mkdir -p $(BUILD_DIR)
+	go test -coverpkg ./... -coverprofile $(BUILD_DIR)/cover.out ./...
+	go tool cover -html $(BUILD_DIR)/cover.out -o $(BUILD_DIR)/cover.html
+	go tool cover -func $(BUILD_DIR)/cover.out | tail -n 1
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BUILD_DIR)

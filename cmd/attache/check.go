@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"attache/internal/config"
+	"attache/internal/yamldoc"
+	"attache/recipe"
+)
+
+func newCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [FILE|FOLDER ...]",
+		Short: "Find every mistake in configurations and recipe files",
+		Long: `check reads configuration files and recipe files, and reports every mistake in
+them with its file, line and column. A folder stands for the .yaml and .yml
+files in it. Nothing is started and no vendor is asked.
+
+It exits with 2 when there is a mistake. Warnings do not count as mistakes.`,
+	}
+	file := configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			args = []string{*file}
+		}
+		return check(cmd, args)
+	}
+	return cmd
+}
+
+func check(cmd *cobra.Command, names []string) error {
+	var problems yamldoc.Problems
+	for _, name := range names {
+		files, err := filesOf(name)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			err := checkFile(cmd, file)
+			var found yamldoc.Problems
+			switch {
+			case errors.As(err, &found):
+				problems = append(problems, found...)
+			case err != nil:
+				return err
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// filesOf returns name itself, or the YAML files of the folder name.
+func filesOf(name string) ([]string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usagef("there is no file %s; name one with -c FILE", name)
+		}
+		return nil, usagef("read %s: %v", name, err)
+	}
+	if !info.IsDir() {
+		return []string{name}, nil
+	}
+	var files []string
+	for _, pattern := range []string{"*.yaml", "*.yml"} {
+		found, err := filepath.Glob(filepath.Join(name, pattern))
+		if err != nil {
+			return nil, usagef("read %s: %v", name, err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		return nil, usagef("the folder %s holds no .yaml file", name)
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+// checkFile checks one file, which is a recipe if its first level has the key
+// "recipe".
+func checkFile(cmd *cobra.Command, file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return usagef("%v", err)
+	}
+	var rep yamldoc.Report
+	if root, ok := yamldoc.Parse(&rep, file, data); ok && root.IsMap() && isRecipe(root) {
+		r, ok := recipe.Parse(&rep, file, data)
+		if !ok {
+			return rep.Err()
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: recipe %s: ok\n", file, r.Name)
+		return nil
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	for _, warning := range cfg.Warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", warning)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s, %s\n", file, count(len(cfg.Credentials), "credential"), count(len(cfg.Routes), "route"))
+	return nil
+}
+
+func isRecipe(root yamldoc.Value) bool {
+	for _, e := range root.Entries() {
+		if e.Name == "recipe" {
+			return true
+		}
+	}
+	return false
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"attache/internal/demo"
+)
+
+func newDemo() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See it work: emulated vendors, the proxy, live traffic, things that break",
+		Long: `demo starts emulated vendors whose tokens live a few seconds, the proxy in front
+of them and an application that knows nothing about tokens. Now and then it
+revokes a token or takes a login down, and shows how that heals. Everything
+listens on loopback only; nothing is configured and nothing is written.
+
+It exits with 0 only if no request failed.`,
+		Args: exactArgs(0, "no arguments"),
+	}
+	limit := cmd.Flags().Duration("for", 0, "end after so long and print one line that sums it up; 0: run until Ctrl-C")
+	listen := cmd.Flags().String("listen", "127.0.0.1:8484", "the proxy's `ADDRESS`; any free port when it is taken")
+	admin := cmd.Flags().String("admin", "127.0.0.1:8485", "the admin API's `ADDRESS`; any free port when it is taken")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *limit < 0 || *limit > 24*time.Hour {
+			return usagef("--for wants a duration of up to 24h")
+		}
+		out := cmd.OutOrStdout()
+		live := isTerminal(out)
+		v, _ := build()
+		return demo.Run(cmd.Context(), demo.Options{
+			For: *limit, Out: out, Live: live, Color: live && os.Getenv("NO_COLOR") == "",
+			Listen: *listen, Admin: *admin, Version: v,
+		})
+	}
+	return cmd
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

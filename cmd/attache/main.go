@@ -1,0 +1,128 @@
+// Command attache runs beside an application, adds the credentials that each
+// upstream wants to the application's requests, and keeps those credentials
+// fresh.
+//
+// Exit codes: 0 done or drained, 1 failure at run time, 2 wrong usage or
+// configuration, 130 or 143 when a second signal cut the drain.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"attache/internal/yamldoc"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signals()
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// signals returns a context that ends at the first SIGINT or SIGTERM. The
+// second one ends the process at once with 130 or 143: whoever sends it no
+// longer wants to wait for the drain.
+func signals() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	caught := make(chan os.Signal, 2)
+	signal.Notify(caught, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-caught
+		cancel()
+		if <-caught == os.Interrupt {
+			os.Exit(130)
+		}
+		os.Exit(143)
+	}()
+	return ctx, func() { signal.Stop(caught); cancel() }
+}
+
+// run runs one command line and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var problems yamldoc.Problems
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &problems):
+		fmt.Fprintln(stderr, problems)
+		return exitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "attache: %v\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "attache: %v\n", err)
+		return exitFailed
+	}
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "attache",
+		Short: "Adds fresh credentials to an application's requests",
+		Long: `attache runs beside an application. The application sends plain requests to it
+on localhost; attache adds the credentials that each upstream wants and keeps
+them fresh in the background.
+
+  attache demo                 see it work, with nothing to configure
+  attache check -c FILE        find every mistake in a configuration
+  attache run -c FILE          run the proxy`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q; see attache --help", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%v; see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newEmulate(), newVersion())
+	return root
+}
+
+// exactArgs is cobra.ExactArgs with an error that counts as wrong usage.
+func exactArgs(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("%s takes %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// configFlag adds -c.
+func configFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().StringP("config", "c", "attache.yaml", "the configuration `FILE`")
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"attache/internal/yamldoc"
+	"attache/recipe"
+)
+
+func newRecipes() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "recipes",
+		Short: "List and show the built-in recipes",
+		Args:  exactArgs(0, "list or show NAME"),
+		RunE:  listRecipes,
+	}
+	cmd.AddCommand(
+		&cobra.Command{Use: "list", Short: "List the built-in recipes", Args: exactArgs(0, "no arguments"), RunE: listRecipes},
+		&cobra.Command{Use: "show NAME", Short: "Print a built-in recipe as YAML, to read or to start one's own from",
+			Args: exactArgs(1, "the NAME of a recipe"), RunE: showRecipe, ValidArgs: recipe.PresetNames()},
+	)
+	return cmd
+}
+
+func listRecipes(cmd *cobra.Command, _ []string) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 3, ' ', 0)
+	for _, name := range recipe.PresetNames() {
+		if r, ok := recipe.Preset(name); ok {
+			fmt.Fprintf(w, "%s\t%s\n", name, r.About)
+		}
+	}
+	return w.Flush()
+}
+
+func showRecipe(cmd *cobra.Command, args []string) error {
+	source, ok := recipe.PresetSource(args[0])
+	if !ok {
+		return usagef("there is no recipe %q%s", args[0], yamldoc.DidYouMean(args[0], recipe.PresetNames()))
+	}
+	_, err := cmd.OutOrStdout().Write(source)
+	return err
+}

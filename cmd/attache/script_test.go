@@ -1,0 +1,67 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// get asks for a URL until there is an answer, for up to ten seconds, and
+// writes its status and body to the script's standard output:
+//
+//	get http://127.0.0.1:$PORT1/readyz [STATUS] [HEADER:VALUE ...]
+//
+// With a STATUS other than "-" it asks until the answer has that one.
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: get URL [STATUS] [HEADER:VALUE ...]")
+	}
+	want := ""
+	if len(args) > 1 && args[1] != "-" {
+		want = args[1]
+	}
+	var last string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		r, err := http.NewRequest(http.MethodGet, args[0], nil)
+		ts.Check(err)
+		for i := 2; i < len(args); i++ {
+			name, value, _ := strings.Cut(args[i], ":")
+			r.Header.Set(name, value)
+		}
+		ans, err := http.DefaultClient.Do(r)
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		body, err := io.ReadAll(ans.Body)
+		ans.Body.Close()
+		ts.Check(err)
+		last = ans.Status + "\n" + string(body)
+		if want == "" || strings.HasPrefix(ans.Status, want) {
+			_, err := ts.Stdout().Write([]byte(last))
+			ts.Check(err)
+			return
+		}
+	}
+	ts.Fatalf("get %s: %s", args[0], last)
+}
+
+// expand replaces $NAME in files by the script's environment.
+func expand(ts *testscript.TestScript, neg bool, files []string) {
+	if neg || len(files) == 0 {
+		ts.Fatalf("usage: expand FILE ...")
+	}
+	for _, file := range files {
+		text := os.Expand(ts.ReadFile(file), func(name string) string {
+			if strings.HasPrefix(name, "PORT") || name == "WORK" {
+				return ts.Getenv(name)
+			}
+			return "${" + name + "}"
+		})
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o644))
+	}
+}

@@ -1,0 +1,301 @@
+// Package docs has no code: it keeps what is written here and in the README
+// true. Examples are parsed, links are followed, and the pages about the
+// built-in recipes must name everything that those have.
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"attache/internal/config"
+	"attache/internal/yamldoc"
+	"attache/recipe"
+)
+
+// pages lists the hand-written pages.
+func pages(t *testing.T) []string {
+	t.Helper()
+	pages := []string{"../README.md", "../CHANGELOG.md"}
+	for _, pattern := range []string{"*.md", "recipes/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	return pages
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+// yamlBlocks returns the YAML examples of a page.
+func yamlBlocks(text string) []string {
+	var blocks []string
+	for _, m := range yamlBlock.FindAllStringSubmatch(text, -1) {
+		blocks = append(blocks, m[1])
+	}
+	return blocks
+}
+
+// Every configuration that can be copied is accepted as it stands. One that
+// only shows routes goes with the credentials of the page's first example.
+func TestConfigurationsAreAccepted(t *testing.T) {
+	dir := t.TempDir()
+	secretFile := filepath.Join(dir, "app-secret")
+	if err := os.WriteFile(secretFile, []byte("from-a-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shop := yamlBlocks(section(t, read(t, "recipes.md"), "## A whole recipe"))[0]
+	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), []byte(shop), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET"} {
+		t.Setenv(name, "from-the-environment")
+	}
+	seen := 0
+	for _, page := range pages(t) {
+		credentials := ""
+		for _, block := range yamlBlocks(read(t, page)) {
+			switch {
+			case strings.HasPrefix(block, "credentials:"):
+				credentials, _, _ = strings.Cut(block, "\nroutes:")
+			case strings.HasPrefix(block, "routes:"):
+				block = credentials + "\n" + block
+			case strings.HasPrefix(block, "listen:"):
+			default:
+				continue
+			}
+			seen++
+			block = strings.ReplaceAll(block, "/run/secrets/aicc/app-secret", secretFile)
+			if _, err := config.Parse(page, []byte(block), dir); err != nil {
+				t.Errorf("%s: an example is refused:\n%s\n%v", page, block, err)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("found only %d configurations; do the examples begin with credentials:, routes: or listen: no more?", seen)
+	}
+}
+
+// scaffold has every name that the excerpts in recipes.md mention. An excerpt
+// replaces the key that it begins with.
+const scaffold = `
+recipe: scaffold
+params:
+  endpoint: {required: true, type: url}
+  client: {required: true}
+  secret: {required: true, secret: true}
+  type: {}
+  login: {default: id, enum: [id, name]}
+  region: {}
+  user_id: {}
+tokens:
+  app:
+    request: {url: "${endpoint}/login"}
+    value: {cookie: app}
+    lifetime: 1h
+  session:
+    request: {url: "${endpoint}/session"}
+    value: {json: token}
+    lifetime: 1h
+`
+
+// Every excerpt in the reference of the recipe language is a piece of a recipe
+// that parses.
+func TestExcerptsAreRecipes(t *testing.T) {
+	seen := 0
+	for _, block := range yamlBlocks(read(t, "recipes.md")) {
+		key, _, _ := strings.Cut(block, ":")
+		text := block
+		if key == "credentials" {
+			continue // TestConfigurationsAreAccepted
+		}
+		if key != "recipe" {
+			text = transplant(t, block)
+		}
+		seen++
+		rep := &yamldoc.Report{}
+		if _, ok := recipe.Parse(rep, "recipes.md", []byte(text)); !ok {
+			t.Errorf("the example\n%s\nis no recipe: %v", block, rep.Err())
+		}
+	}
+	if seen < 15 {
+		t.Errorf("found only %d examples", seen)
+	}
+}
+
+// transplant puts an excerpt into the scaffold: params, inject, strip, refused
+// and renewed at the top, everything else into the token app.
+func transplant(t *testing.T, block string) string {
+	t.Helper()
+	var doc map[string]any
+	var excerpt map[string]yaml.Node // nodes keep the order, which matters in let
+	if err := yaml.Unmarshal([]byte(scaffold), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal([]byte(block), &excerpt); err != nil {
+		t.Fatalf("%v in\n%s", err, block)
+	}
+	app := doc["tokens"].(map[string]any)["app"].(map[string]any)
+	for key, value := range excerpt {
+		switch key {
+		case "params":
+			params := doc[key].(map[string]any)
+			if err := value.Decode(&params); err != nil { // adds to what is there
+				t.Fatal(err)
+			}
+		case "inject", "strip", "refused", "renewed":
+			doc[key] = &value
+		default:
+			app[key] = &value
+		}
+	}
+	text, err := yaml.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// section returns what follows a heading, up to the next one of its level.
+func section(t *testing.T, text, heading string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, "\n"+heading+"\n")
+	if !found {
+		t.Fatalf("there is no heading %q", heading)
+	}
+	level, _, _ := strings.Cut(heading, " ")
+	rest, _, _ = strings.Cut(rest, "\n"+level+" ")
+	return rest
+}
+
+// Each built-in recipe has a page that names its parameters and tokens, what it
+// injects, strips and gives besides, and the vendor's documentation.
+func TestPagesNameEverythingOfARecipe(t *testing.T) {
+	for _, name := range recipe.PresetNames() {
+		r, _ := recipe.Preset(name)
+		family, _, _ := strings.Cut(name, "/")
+		page := "recipes/" + family + ".md"
+		text := read(t, page)
+		wants := append(r.TokenNames(), name)
+		for _, p := range r.Params {
+			wants = append(wants, p.Name)
+			wants = append(wants, p.Enum...)
+			if p.HasDefault && !strings.Contains(p.Default, "${") {
+				wants = append(wants, p.Default)
+			}
+		}
+		wants = append(wants, names(t, name)...)
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not mention %s of the recipe %s", page, want, name)
+			}
+		}
+		for _, address := range r.Docs {
+			if !strings.Contains(text, "("+address+")") {
+				t.Errorf("%s does not link to %s", page, address)
+			}
+		}
+		if !strings.Contains(read(t, "../README.md"), "docs/"+page) {
+			t.Errorf("the README does not link to %s", page)
+		}
+	}
+}
+
+// names returns what a recipe injects, strips and gives besides.
+func names(t *testing.T, preset string) []string {
+	t.Helper()
+	source, _ := recipe.PresetSource(preset)
+	var doc struct {
+		Inject, Strip, Renewed []map[string]any
+		Tokens                 map[string]struct{ Outputs map[string]any }
+	}
+	if err := yaml.Unmarshal(source, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, list := range [][]map[string]any{doc.Inject, doc.Strip, doc.Renewed} {
+		for _, entry := range list {
+			for _, place := range []string{"header", "query", "cookie"} {
+				if n, ok := entry[place].(string); ok {
+					names = append(names, n)
+				}
+			}
+		}
+	}
+	for _, token := range doc.Tokens {
+		for output := range token.Outputs {
+			names = append(names, output)
+		}
+	}
+	return names
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	anchor  = regexp.MustCompile(`<a id="([^"]+)">`)
+)
+
+// Links within the repository lead to files and headings that exist.
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, page := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			path, fragment, _ := strings.Cut(m[1], "#")
+			target := page
+			if path != "" {
+				target = filepath.Join(filepath.Dir(page), path)
+			}
+			info, err := os.Stat(target)
+			if err != nil {
+				t.Errorf("%s: the link %s leads nowhere", page, m[1])
+				continue
+			}
+			if fragment != "" && (info.IsDir() || !hasAnchor(read(t, target), fragment)) {
+				t.Errorf("%s: the link %s leads to no heading", page, m[1])
+			}
+		}
+	}
+}
+
+// hasAnchor reports whether a page has a heading or anchor of that name, as
+// GitHub makes names: small letters, - for spaces, no punctuation.
+func hasAnchor(text, name string) bool {
+	for _, m := range anchor.FindAllStringSubmatch(text, -1) {
+		if m[1] == name {
+			return true
+		}
+	}
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
+		slug := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+				return r
+			}
+			return -1
+		}, strings.ToLower(m[1]))
+		if slug == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,160 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"runtime"
+	"time"
+
+	"attache/refresher"
+)
+
+// The answer of /api/status. Names are part of attache's surface: fields may be
+// added, none is renamed. Times are RFC 3339 in UTC; a time that does not exist
+// is left out.
+type statusDoc struct {
+	Version   string     `json:"version"`
+	Revision  string     `json:"revision"`
+	GoVersion string     `json:"go_version"`
+	Now       time.Time  `json:"now"`
+	Started   time.Time  `json:"started"`
+	Health    healthDoc  `json:"health"`
+	Tokens    []tokenDoc `json:"tokens"`
+	Routes    []routeDoc `json:"routes"`
+}
+
+type healthDoc struct {
+	Startup  bool `json:"startup"`
+	Ready    bool `json:"ready"`
+	Live     bool `json:"live"`
+	Draining bool `json:"draining"`
+}
+
+// tokenDoc is one token of one credential. A keyed token has many instances,
+// which are shown as counts: their keys are user ids.
+type tokenDoc struct {
+	Credential string `json:"credential"`
+	Token      string `json:"token"`
+	Recipe     string `json:"recipe"`
+	Required   bool   `json:"required"`
+	Keyed      bool   `json:"keyed"`
+	Waiters    int    `json:"waiters"`
+	Failures   int    `json:"failures"` // in a row; the worst instance's
+
+	*singleDoc
+	*keyedDoc
+}
+
+type singleDoc struct {
+	Phase       string    `json:"phase"`
+	Generation  uint64    `json:"generation"`
+	Issued      time.Time `json:"issued,omitzero"`
+	Expires     time.Time `json:"expires,omitzero"`
+	Due         time.Time `json:"due,omitzero"`
+	NextAttempt time.Time `json:"next_attempt,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastError   *errorDoc `json:"last_error,omitempty"`
+}
+
+type keyedDoc struct {
+	Instances int            `json:"instances"`
+	Phases    map[string]int `json:"phases"`
+}
+
+// errorDoc is why the last login failed. Its text was cut and scrubbed of
+// every secret where it was made.
+type errorDoc struct {
+	Class string `json:"class"`
+	Text  string `json:"text"`
+}
+
+type routeDoc struct {
+	Name        string   `json:"name"`
+	Host        string   `json:"host,omitempty"`
+	Path        string   `json:"path,omitempty"`
+	Methods     []string `json:"methods,omitempty"`
+	Upstream    string   `json:"upstream"`
+	Credentials []string `json:"credentials"`
+	Optional    bool     `json:"optional"`
+}
+
+func (a *Admin) status(w http.ResponseWriter, _ *http.Request) {
+	draining := a.health.draining.Load()
+	startup := a.Started()
+	doc := statusDoc{
+		Version:   a.cfg.Version,
+		Revision:  a.cfg.Revision,
+		GoVersion: runtime.Version(),
+		Now:       shown(time.Now()),
+		Started:   shown(a.started),
+		Health:    healthDoc{Startup: startup, Ready: startup && !draining, Live: a.live() == "", Draining: draining},
+		Tokens:    []tokenDoc{},
+		Routes:    []routeDoc{},
+	}
+	for _, p := range a.cfg.Pools() {
+		doc.Tokens = append(doc.Tokens, a.token(p))
+	}
+	for _, r := range a.cfg.Routes() {
+		doc.Routes = append(doc.Routes, route(r))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // for people with curl; nosniff keeps browsers off
+	enc.Encode(doc)          // a client that left is no concern of ours
+}
+
+func (a *Admin) token(p refresher.PoolStatus) tokenDoc {
+	doc := tokenDoc{
+		Credential: p.Credential,
+		Token:      p.Token,
+		Recipe:     p.Recipe,
+		Keyed:      p.Keyed,
+		Waiters:    p.Waiters,
+		Failures:   p.Failures,
+	}
+	if p.Keyed || p.Single == nil {
+		phases := map[string]int{}
+		for _, phase := range refresher.Phases() {
+			phases[phase.String()] = p.Phases[phase]
+		}
+		doc.keyedDoc = &keyedDoc{Instances: p.Instances, Phases: phases}
+		return doc
+	}
+	s := p.Single
+	doc.Required = a.cfg.Required(p.Credential, p.Token)
+	doc.singleDoc = &singleDoc{
+		Phase:       s.Phase.String(),
+		Generation:  s.Generation,
+		Issued:      shown(s.IssuedAt),
+		Expires:     shown(s.ExpiresAt),
+		Due:         shown(s.DueAt),
+		NextAttempt: shown(s.NextAttempt),
+		LastSuccess: shown(s.LastSuccess),
+	}
+	if s.Failures > 0 {
+		doc.LastError = &errorDoc{Class: s.Class.String(), Text: s.LastError}
+	}
+	return doc
+}
+
+func route(r Route) routeDoc {
+	doc := routeDoc{
+		Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods,
+		Credentials: append([]string{}, r.Credentials...), Optional: r.Optional,
+	}
+	if u := r.Upstream; u != nil {
+		// Whatever else a URL can carry may be a password or a key.
+		doc.Upstream = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, OmitHost: u.OmitHost}).String()
+	}
+	return doc
+}
+
+// shown is t for people: to the millisecond, in UTC. The zero time stays zero.
+func shown(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Truncate(time.Millisecond).UTC()
+}

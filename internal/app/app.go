@@ -1,0 +1,220 @@
+// Package app puts attache together: from a configuration it makes the token
+// engine, the proxy, the metrics and the admin API, and runs them until it is
+// told to stop. It is the only package that knows all others.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"attache/internal/admin"
+	"attache/internal/config"
+	"attache/metrics"
+	"attache/proxy"
+	"attache/refresher"
+)
+
+// drainTimeout bounds how long requests in flight may take to finish.
+const drainTimeout = 30 * time.Second
+
+// Options configure an [App].
+type Options struct {
+	Config            *config.Config // must be set
+	Log               *slog.Logger   // must be set
+	Version, Revision string
+}
+
+// App is a running or startable attache. Its methods may be called
+// concurrently, [App.Run] once.
+type App struct {
+	log      *slog.Logger
+	engine   *refresher.Engine
+	admin    *admin.Admin
+	registry *prometheus.Registry
+	data     []server // take the application's requests
+	control  []server // admin and probes
+}
+
+type server struct {
+	what     string
+	http     *http.Server
+	listener net.Listener
+}
+
+// New makes everything and opens the listeners, so that an address that is
+// taken is an error here. Requests are answered once Run runs.
+func New(opt Options) (*App, error) {
+	a := &App{log: opt.Log, registry: prometheus.NewRegistry()}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m, err := metrics.New(metrics.Config{
+		Registerer: a.registry, Version: opt.Version, Revision: opt.Revision, Status: a.Tokens,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.engine = refresher.New(refresher.Config{Observe: func(ev refresher.Event) {
+		m.Observe(ev)
+		logEvent(opt.Log, ev)
+	}})
+	pools, err := addTokens(a.engine, opt.Config, userAgent(opt.Version), opt.Log)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := newProxy(opt.Config, pools, m, opt.Log)
+	if err != nil {
+		return nil, err
+	}
+	a.admin, err = newAdmin(a, opt)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range opt.Config.Warnings {
+		opt.Log.Warn(warning)
+	}
+	if err := a.listen(opt.Config, handler); err != nil {
+		a.closeListeners()
+		return nil, err
+	}
+	m.Reloaded(time.Now())
+	return a, nil
+}
+
+func userAgent(version string) string {
+	return "attache/" + strings.Trim(version, "()")
+}
+
+func (a *App) listen(cfg *config.Config, handler http.Handler) error {
+	for _, l := range cfg.Listen {
+		if err := a.open(&a.data, "requests", l.Address, guardOf(l, cfg.Routes).Wrap(handler)); err != nil {
+			return err
+		}
+	}
+	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
+	if err := a.open(&a.control, "admin", cfg.Admin, guard.Wrap(a.admin.Handler())); err != nil {
+		return err
+	}
+	if cfg.Probes == "" {
+		return nil
+	}
+	return a.open(&a.control, "probes", cfg.Probes, a.admin.Probes())
+}
+
+func (a *App) open(servers *[]server, what, address string, handler http.Handler) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for %s: %w", what, err)
+	}
+	s := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	*servers = append(*servers, server{what, s, l})
+	return nil
+}
+
+func (a *App) closeListeners() {
+	for _, s := range append(a.data, a.control...) {
+		s.listener.Close()
+	}
+}
+
+// Addr returns the address of the first listener for requests.
+func (a *App) Addr() string { return a.data[0].listener.Addr().String() }
+
+// AdminAddr returns the address of the admin listener.
+func (a *App) AdminAddr() string { return a.control[0].listener.Addr().String() }
+
+// Tokens returns the state of every token.
+func (a *App) Tokens() []refresher.PoolStatus { return a.engine.Status() }
+
+// Gatherer returns the metrics.
+func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
+
+// Run refreshes tokens and answers requests until ctx ends. It then stops
+// taking requests, lets those in flight finish, and returns nil. If a listener
+// breaks it does the same and returns why.
+func (a *App) Run(ctx context.Context) error {
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopEngine()
+	var parts sync.WaitGroup
+	parts.Go(func() { a.engine.Run(engineCtx) })
+	broken := make(chan error, len(a.data)+len(a.control))
+	for _, s := range append(a.control, a.data...) {
+		a.log.Info("listening", "for", s.what, "address", s.listener.Addr().String())
+		parts.Go(func() {
+			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				broken <- fmt.Errorf("listener for %s: %w", s.what, err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping: no new requests, those in flight finish", "limit", drainTimeout)
+	case err = <-broken:
+	}
+	a.admin.Drain()
+	shutdown(a.data) // while tokens are still refreshed: what is in flight may need one
+	stopEngine()
+	shutdown(a.control)
+	parts.Wait()
+	a.log.Info("stopped")
+	return err
+}
+
+// shutdown lets the requests of servers finish, and ends what takes too long.
+func shutdown(servers []server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, s := range servers {
+		all.Go(func() {
+			if s.http.Shutdown(ctx) != nil {
+				s.http.Close()
+			}
+		})
+	}
+	all.Wait()
+}
+
+func newAdmin(a *App, opt Options) (*admin.Admin, error) {
+	required := map[tokenName]bool{}
+	for _, c := range opt.Config.Credentials {
+		for _, token := range c.RequiredTokens {
+			required[tokenName{c.Name, token}] = true
+		}
+	}
+	var routes []admin.Route
+	for _, r := range opt.Config.Routes {
+		shown := admin.Route{Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream, Optional: r.Optional}
+		seen := map[string]bool{}
+		for _, s := range r.Plan.Slots() {
+			if name := s.Credential.Name(); !seen[name] {
+				seen[name] = true
+				shown.Credentials = append(shown.Credentials, name)
+			}
+		}
+		routes = append(routes, shown)
+	}
+	return admin.New(admin.Config{
+		Version: opt.Version, Revision: opt.Revision,
+		Pools:     a.Tokens,
+		Required:  func(credential, token string) bool { return required[tokenName{credential, token}] },
+		Heartbeat: a.engine.Heartbeat,
+		Routes:    func() []admin.Route { return routes },
+		Metrics:   metrics.Handler(a.registry, opt.Log),
+	})
+}

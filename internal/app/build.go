@@ -1,0 +1,114 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"attache/internal/config"
+	"attache/metrics"
+	"attache/proxy"
+	"attache/recipe"
+	"attache/refresher"
+)
+
+// tokens are the pools of all credentials' tokens by their names.
+type tokens map[tokenName]*refresher.Pool
+
+type tokenName struct{ credential, token string }
+
+// addTokens defines every token of every credential. Credentials come in an
+// order in which parents are there before their children.
+func addTokens(engine *refresher.Engine, cfg *config.Config, userAgent string, log *slog.Logger) (tokens, error) {
+	pools := tokens{}
+	for _, c := range cfg.Credentials {
+		transport := loginTransport(c)
+		for _, t := range c.Program.Tokens() {
+			source := t.Source(transport, userAgent)
+			source.Warn = func(text string) {
+				log.Warn(text, "credential", c.Name, "token", t.Name)
+			}
+			d := refresher.Definition{
+				Credential: c.Name, Token: t.Name, Recipe: c.Program.Recipe().Name,
+				Key: t.Key, Params: t.Params, Source: source, Policy: t.Policy, Limits: c.Limits,
+			}
+			for _, parent := range t.Parents {
+				d.Parents = append(d.Parents, refresher.Parent{
+					Pool:   pools[tokenName{parent.Credential.Name(), parent.Token}],
+					Params: parent.Params,
+				})
+			}
+			pool, err := engine.Add(d)
+			if err != nil {
+				return nil, err
+			}
+			pools[tokenName{c.Name, t.Name}] = pool
+		}
+	}
+	return pools, nil
+}
+
+// slots returns the pools of the tokens that a route uses, parallel to its
+// plan's.
+func (pools tokens) slots(plan *recipe.Plan) []proxy.Slot {
+	var slots []proxy.Slot
+	for _, s := range plan.Slots() {
+		name := tokenName{s.Credential.Name(), s.Token}
+		slots = append(slots, proxy.Slot{Credential: name.credential, Token: name.token, Pool: pools[name], Params: s.Params})
+	}
+	return slots
+}
+
+// loginTransport returns what logs in for a credential. It follows no redirect,
+// as no [http.RoundTripper] does.
+func loginTransport(c config.Credential) *http.Transport {
+	return &http.Transport{
+		Proxy:                  c.Proxy.Func(),
+		TLSClientConfig:        c.TLS.ClientConfig(),
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxIdleConnsPerHost:    4,
+		MaxResponseHeaderBytes: 64 << 10,
+		// Longer than the minute between two logins of a short-lived token
+		// would only keep connections that the vendor has closed.
+		IdleConnTimeout: 30 * time.Second,
+	}
+}
+
+// newProxy makes the data plane.
+func newProxy(cfg *config.Config, pools tokens, m *metrics.Metrics, log *slog.Logger) (*proxy.Proxy, error) {
+	var routes []proxy.Route
+	for _, r := range cfg.Routes {
+		transport, err := proxy.NewTransport(proxy.TransportConfig{
+			Upstream: r.Upstream, Protocol: r.Protocol, TLS: r.TLS.ClientConfig(), Proxy: r.Proxy.Func(),
+			DialTimeout: r.DialTimeout, HeaderTimeout: r.HeaderTimeout,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", r.Name, err)
+		}
+		routes = append(routes, proxy.Route{
+			Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream,
+			Plan: r.Plan, Slots: pools.slots(r.Plan), Optional: r.Optional,
+			Wait: r.Wait, ReplayMaxBody: r.ReplayMaxBody, Transport: transport,
+		})
+	}
+	level := map[string]proxy.RequestLog{"none": proxy.LogNone, "errors": proxy.LogErrors, "all": proxy.LogAll}
+	return proxy.New(proxy.Config{
+		Routes: routes, Logger: log, Requests: level[cfg.Log.Requests],
+		Metrics: func(route string) proxy.RouteMetrics { return m.Route(route) },
+	})
+}
+
+// guardOf returns the guard of a listener for requests. A route's host is a name
+// that the user chose, so it may be asked for.
+func guardOf(l config.Listener, routes []config.Route) proxy.Guard {
+	guard := proxy.Guard{Loopback: l.Loopback, Hosts: slices.Clone(l.Hosts), Origins: l.Origins}
+	for _, r := range routes {
+		if r.Host != "" {
+			guard.Hosts = append(guard.Hosts, r.Host)
+		}
+	}
+	return guard
+}

@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"attache/internal/config"
+	"attache/refresher"
+)
+
+// NewLogger returns the logger that the configuration asks for. Format "auto"
+// writes text to a terminal and JSON to anything else.
+func NewLogger(cfg config.Log, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.Level}
+	text := cfg.Format == "text"
+	if f, ok := w.(*os.File); ok && cfg.Format == "auto" {
+		text = term.IsTerminal(int(f.Fd()))
+	}
+	if text {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// logEvent writes what happens to tokens: failures as warnings, what needs
+// nobody's attention at debug level. Events hold no secret.
+func logEvent(log *slog.Logger, ev refresher.Event) {
+	attrs := []slog.Attr{slog.String("credential", ev.Credential), slog.String("token", ev.Token)}
+	level, text := slog.LevelDebug, ""
+	switch ev.Kind {
+	case refresher.LoggedIn:
+		text = "logged in"
+		if !ev.Keyed {
+			level = slog.LevelInfo
+		}
+		attrs = append(attrs, slog.Uint64("generation", ev.Generation), slog.Duration("took", ev.Duration), expiry(ev.ExpiresAt))
+	case refresher.Adopted:
+		text = "adopted a token from the store"
+		attrs = append(attrs, slog.Uint64("generation", ev.Generation), expiry(ev.ExpiresAt))
+	case refresher.LoginFailed:
+		level, text = slog.LevelWarn, "login failed"
+		attrs = append(attrs, slog.String("class", ev.Class.String()), slog.Int("failures", ev.Failures),
+			slog.Time("next_attempt", ev.NextAttempt), slog.Any("error", ev.Err))
+	case refresher.Refused:
+		text = "an upstream refused the token"
+		if ev.Rejection == refresher.Renewing {
+			level = slog.LevelInfo
+		}
+		attrs = append(attrs, slog.Uint64("generation", ev.Generation), slog.String("by", ev.By),
+			slog.String("signal", ev.Signal.String()), slog.String("outcome", ev.Rejection.String()))
+	case refresher.Renewed:
+		text = "adopted a token that an answer carried"
+		attrs = append(attrs, slog.Uint64("generation", ev.Generation), expiry(ev.ExpiresAt))
+	case refresher.Evicted:
+		text = "dropped an unused instance"
+	case refresher.StoreFailed:
+		level, text = slog.LevelWarn, "the token store failed; the token is served all the same"
+		attrs = append(attrs, slog.String("op", ev.Op), slog.Any("error", ev.Err))
+	}
+	log.LogAttrs(context.Background(), level, text, attrs...)
+}
+
+func expiry(at time.Time) slog.Attr {
+	if at.IsZero() {
+		return slog.String("expires", "when refused")
+	}
+	return slog.Time("expires", at)
+}

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"attache/internal/yamldoc"
+	"attache/recipe"
+)
+
+// Load reads the configuration file at path. Relative paths in it are relative
+// to its folder. Errors are [yamldoc.Problems]: every mistake of the file.
+func Load(path string) (*Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, yamldoc.Problems{{File: path, Text: err.Error()}}
+	}
+	return Parse(path, data, filepath.Dir(path))
+}
+
+// Parse is [Load] for data, the content of the file of that name; paths in it
+// are relative to dir. It reads the environment, and the files that data names.
+func Parse(file string, data []byte, dir string) (*Config, error) {
+	rep := &yamldoc.Report{}
+	root, ok := yamldoc.Parse(rep, file, data)
+	if !ok {
+		return nil, rep.Err()
+	}
+	l := &loader{rep: rep, dir: dir, recipes: map[string]*recipe.Recipe{}, byName: map[string]*draft{}, cfg: &Config{File: file}}
+	l.config(root)
+	if err := rep.Err(); err != nil {
+		return nil, err
+	}
+	for _, w := range l.warnings.Sorted() {
+		l.cfg.Warnings = append(l.cfg.Warnings, w.String())
+	}
+	return l.cfg, nil
+}
+
+// readFile reads a file of at most [yamldoc.MaxSize] bytes and one more, which
+// lets [yamldoc.Parse] complain. Its errors do not repeat the path.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, yamldoc.MaxSize+1))
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	return data, nil
+}
+
+// withoutPath returns the cause of an error of the file system.
+func withoutPath(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// loader is the state of one [Parse].
+type loader struct {
+	rep      *yamldoc.Report
+	warnings yamldoc.Problems
+	dir      string
+	recipes  map[string]*recipe.Recipe // recipe files read so far, by path; nil: broken, and reported
+	drafts   []*draft                  // the credentials, in the order of the file
+	byName   map[string]*draft
+	cfg      *Config
+}
+
+func (l *loader) warn(p yamldoc.Problem) { l.warnings = append(l.warnings, p) }
+
+// path makes a path of the file's absolute or relative to the process.
+func (l *loader) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(l.dir, p)
+}
+
+func (l *loader) config(root yamldoc.Value) {
+	o := root.Object("listen", "admin", "probes", "store", "log", "credentials", "routes")
+	l.addresses(o)
+	l.store(o.Get("store"))
+	l.log(o.Get("log"))
+	l.credentials(o.Get("credentials"))
+	l.routes(o.Get("routes"))
+	if root.IsMap() && len(o.Get("routes").List(false)) == 0 {
+		l.warn(root.Problem("there are no routes: every request will be answered 404"))
+	}
+	l.adviseOnCredentials()
+}
+
+func (l *loader) store(v yamldoc.Value) {
+	l.cfg.Store = StoreMemory
+	if v.IsZero() {
+		return
+	}
+	if text, _ := scalar(v); text != string(StoreMemory) {
+		v.Errorf("only memory is supported")
+	}
+}
+
+func (l *loader) log(v yamldoc.Value) {
+	l.cfg.Log = Log{Level: slog.LevelInfo, Format: "auto", Requests: "errors"}
+	o := v.Object("level", "format", "requests")
+	if level, ok := o.Get("level").OneOf("debug", "info", "warn", "error"); ok {
+		l.cfg.Log.Level = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo,
+			"warn": slog.LevelWarn, "error": slog.LevelError}[level]
+	}
+	if format, ok := o.Get("format").OneOf("auto", "text", "json"); ok {
+		l.cfg.Log.Format = format
+	}
+	if requests, ok := o.Get("requests").OneOf("none", "errors", "all"); ok {
+		l.cfg.Log.Requests = requests
+	}
+}
+
+// scalar returns the text of a scalar, and notes nothing about other kinds.
+func scalar(v yamldoc.Value) (string, bool) {
+	if !v.IsScalar() {
+		return "", false
+	}
+	return v.Text()
+}
+
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+
+// checkName notes a problem at v unless name is legal for a credential or route.
+func checkName(v yamldoc.Value, name string) bool {
+	const maxName = 64 // it is a metric label and stands in every log line
+	switch {
+	case !namePattern.MatchString(name):
+		v.Errorf("a name is made of a-z, 0-9, _ and -, and begins with a letter")
+		return false
+	case len(name) > maxName:
+		v.Errorf("a name has at most %d letters", maxName)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,191 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+
+	"attache/internal/exchange"
+	"attache/internal/secret"
+	"attache/internal/yamldoc"
+	"attache/recipe"
+)
+
+// origin reads where the value of a parameter comes from: a scalar, or a map
+// with one of env, file, credential, header and query. After a mistake the
+// Origin names no place: the parameter counts as given, and nothing more can be
+// said about it.
+func (l *loader) origin(v yamldoc.Value) (recipe.Origin, bool) {
+	const want = "a value or one of {env: NAME}, {file: PATH}, {credential: NAME}, {header: NAME} and {query: NAME}"
+	none := recipe.Origin{At: v}
+	if text, ok := scalar(v); ok {
+		return recipe.Origin{At: v, Ref: secret.Literal(text)}, true
+	}
+	if !v.IsMap() {
+		v.Errorf("want %s, got %s", want, v.Kind())
+		return none, false
+	}
+	kinds := []string{"env", "file", "credential", "header", "query"}
+	before := l.rep.Len()
+	o := v.Object(append(kinds, "decode")...)
+	kind, ok := only(o, kinds)
+	if !ok {
+		if l.rep.Len() == before {
+			v.Errorf("want %s", want)
+		}
+		return none, false
+	}
+	or := recipe.Origin{At: v}
+	at := o.Get(kind)
+	switch kind {
+	case "env", "file":
+		or.Ref, ok = l.ref(kind, at)
+	case "credential":
+		or.Credential, or.Token, ok = tokenName(at)
+	default:
+		or.Request, ok = requestName(kind, at)
+	}
+	if o.Has("decode") {
+		_, or.Percent = o.Get("decode").OneOf("percent")
+		if kind != "header" {
+			o.Get("decode").Errorf("decode goes with header only%s", map[bool]string{true: "; a query is decoded anyway"}[kind == "query"])
+		}
+	}
+	if !ok || l.rep.Len() != before {
+		return none, false
+	}
+	return or, true
+}
+
+// only returns the one of kinds that is a member of o; none or several are not
+// ok.
+func only(o yamldoc.Object, kinds []string) (kind string, ok bool) {
+	for _, k := range kinds {
+		if o.Has(k) {
+			if kind != "" {
+				return "", false
+			}
+			kind = k
+		}
+	}
+	return kind, kind != ""
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// ref makes a reference to an environment variable or a file. What stands in
+// the wrong place may be the secret itself, so messages do not repeat it.
+func (l *loader) ref(kind string, v yamldoc.Value) (*secret.Ref, bool) {
+	text, ok := v.Text()
+	switch {
+	case !ok:
+		return nil, false
+	case kind == "env" && !envName.MatchString(text):
+		v.Errorf("want the name of an environment variable: letters, digits and _")
+		return nil, false
+	case kind == "env":
+		return secret.Env(text), true
+	case !isPath(text):
+		v.Errorf("want the path of a file")
+		return nil, false
+	}
+	return secret.File(l.path(text)), true
+}
+
+// isPath reports whether text may be the path of a file rather than the
+// content of one.
+func isPath(text string) bool {
+	const maxPath = 4096
+	return text != "" && len(text) <= maxPath && !strings.ContainsAny(text, "\n\r\x00") && !strings.Contains(text, "-----BEGIN")
+}
+
+// read reads a value that is needed right now.
+func read(v yamldoc.Value, ref *secret.Ref) (secret.String, bool) {
+	value, err := ref.Read()
+	switch {
+	case err != nil:
+		v.Errorf("%v", err)
+		return secret.String{}, false
+	case value.IsEmpty():
+		v.Errorf("the value is empty")
+		return secret.String{}, false
+	}
+	return value, true
+}
+
+// value reads a scalar, {env: NAME} or {file: PATH} for use right now.
+func (l *loader) value(v yamldoc.Value) (secret.String, bool) {
+	ref := (*secret.Ref)(nil)
+	if text, ok := scalar(v); ok {
+		ref = secret.Literal(text)
+	} else {
+		const want = "want a text, {env: NAME} or {file: PATH}"
+		if !v.IsMap() {
+			v.Errorf("%s; got %s", want, v.Kind())
+			return secret.String{}, false
+		}
+		before := l.rep.Len()
+		kinds := []string{"env", "file"}
+		o := v.Object(kinds...)
+		kind, ok := only(o, kinds)
+		if !ok {
+			if l.rep.Len() == before {
+				v.Errorf(want)
+			}
+			return secret.String{}, false
+		}
+		if ref, ok = l.ref(kind, o.Get(kind)); !ok {
+			return secret.String{}, false
+		}
+	}
+	return read(v, ref)
+}
+
+// tokenName reads NAME or NAME.TOKEN.
+func tokenName(v yamldoc.Value) (credential, token string, ok bool) {
+	text, ok := v.Text()
+	if !ok {
+		return "", "", false
+	}
+	credential, token, dotted := strings.Cut(text, ".")
+	if !namePattern.MatchString(credential) || dotted && !namePattern.MatchString(token) {
+		v.Errorf("want the name of a credential, or CREDENTIAL.TOKEN")
+		return "", "", false
+	}
+	return credential, token, true
+}
+
+// unreadable are headers that belong to the connection or frame the request:
+// the proxy can neither read a value from them nor leave them out.
+var unreadable = []string{"Connection", "Content-Length", "Expect", "Host", "Http2-Settings", "Keep-Alive", "Proxy-Authenticate",
+	"Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // a token of RFC 9110, section 5.6.2
+
+// requestName reads the name of a header, query parameter or cookie.
+func requestName(kind string, v yamldoc.Value) (exchange.Name, bool) {
+	text, ok := v.Text()
+	if !ok {
+		return exchange.Name{}, false
+	}
+	place := map[string]exchange.Place{"header": exchange.Header, "query": exchange.Query, "cookie": exchange.Cookie}[kind]
+	if place == exchange.Query {
+		if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			v.Errorf("want the name of a query parameter")
+			return exchange.Name{}, false
+		}
+		return exchange.Name{In: place, Name: text}, true
+	}
+	if !headerName.MatchString(text) {
+		v.Errorf("want the name of a %s", kind)
+		return exchange.Name{}, false
+	}
+	if place == exchange.Header {
+		for _, name := range unreadable {
+			if strings.EqualFold(name, text) {
+				v.Errorf("the header %s belongs to the connection and cannot carry a value", name)
+				return exchange.Name{}, false
+			}
+		}
+	}
+	return exchange.Name{In: place, Name: text}, true
+}

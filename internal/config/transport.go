@@ -1,0 +1,139 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"attache/internal/secret"
+	"attache/internal/yamldoc"
+)
+
+// TLS says how to speak TLS to an upstream. The zero value means: trust the
+// system's roots, show no certificate.
+type TLS struct {
+	roots       *x509.CertPool
+	certificate *tls.Certificate // behind a pointer, so that printing shows no key
+	serverName  string
+}
+
+// ClientConfig returns the settings as a new configuration of package tls.
+func (t TLS) ClientConfig() *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: t.roots, ServerName: t.serverName}
+	if t.certificate != nil {
+		c.Certificates = []tls.Certificate{*t.certificate}
+	}
+	return c
+}
+
+// IsZero reports whether nothing is set.
+func (t TLS) IsZero() bool { return t == TLS{} }
+
+// Proxy says through which corporate proxy connections go. The zero value
+// means: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
+type Proxy struct {
+	none bool
+	url  *url.URL // may hold a password
+}
+
+// Func returns what [http.Transport].Proxy wants.
+func (p Proxy) Func() func(*http.Request) (*url.URL, error) {
+	switch {
+	case p.none:
+		return nil
+	case p.url != nil:
+		return http.ProxyURL(p.url)
+	}
+	return http.ProxyFromEnvironment
+}
+
+// String returns "none", "env" or the URL, less its password.
+func (p Proxy) String() string {
+	switch {
+	case p.none:
+		return "none"
+	case p.url != nil:
+		return p.url.Redacted()
+	}
+	return "env"
+}
+
+// tls reads {ca, cert, key, server_name}. A scalar is the path of a PEM file;
+// {env: NAME} gives the PEM text itself.
+func (l *loader) tls(v yamldoc.Value) TLS {
+	var t TLS
+	o := v.Object("ca", "cert", "key", "server_name")
+	if at := o.Get("ca"); !at.IsZero() {
+		if pem, ok := l.pem(at); ok {
+			t.roots = x509.NewCertPool()
+			if !t.roots.AppendCertsFromPEM([]byte(pem.Reveal())) {
+				at.Errorf("there is no certificate in PEM form")
+			}
+		}
+	}
+	if o.Has("cert") != o.Has("key") {
+		v.Errorf("cert and key go together")
+	} else if o.Has("cert") {
+		cert, certOK := l.pem(o.Get("cert"))
+		key, keyOK := l.pem(o.Get("key"))
+		if certOK && keyOK {
+			t.certificate = pair(o, cert, key)
+		}
+	}
+	if at := o.Get("server_name"); !at.IsZero() {
+		t.serverName, _ = hostName(at)
+	}
+	return t
+}
+
+// pair joins a certificate with its key. The messages of package tls name the
+// types of PEM blocks, never their content.
+func pair(o yamldoc.Object, cert, key secret.String) *tls.Certificate {
+	c, err := tls.X509KeyPair([]byte(cert.Reveal()), []byte(key.Reveal()))
+	if err != nil {
+		o.Get("cert").Errorf("cert and key are no usable pair: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		return nil
+	}
+	return &c
+}
+
+// pem reads the path of a PEM file, {file: PATH} or {env: NAME}.
+func (l *loader) pem(v yamldoc.Value) (secret.String, bool) {
+	text, ok := scalar(v)
+	if !ok {
+		return l.value(v)
+	}
+	if !isPath(text) {
+		v.Errorf("want the path of a PEM file, or {env: NAME} for a variable that holds the text")
+		return secret.String{}, false
+	}
+	return read(v, secret.File(l.path(text)))
+}
+
+// proxy reads env, none or the URL of a proxy, which may be {env: NAME} or
+// {file: PATH} because it may hold a password; so no message repeats it.
+func (l *loader) proxy(v yamldoc.Value) Proxy {
+	if v.IsZero() {
+		return Proxy{}
+	}
+	value, ok := l.value(v)
+	if !ok {
+		return Proxy{}
+	}
+	switch text := value.Reveal(); text {
+	case "env":
+		return Proxy{}
+	case "none":
+		return Proxy{none: true}
+	default:
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" ||
+			strings.Trim(u.Path, "/") != "" || strings.ContainsAny(text, "?#") || !validHost(u) {
+			v.Errorf("want env, none or a URL such as http://proxy.example.com:3128")
+			return Proxy{}
+		}
+		return Proxy{url: u}
+	}
+}

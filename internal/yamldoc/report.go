@@ -1,0 +1,108 @@
+package yamldoc
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Problem is one mistake in a file.
+type Problem struct {
+	File      string
+	Line, Col int    // from 1; 0 when the mistake belongs to no place in the file
+	Path      string // where in the structure: "credentials.aicc.with.locale"; may be empty
+	Text      string
+}
+
+// String returns "file:line:col: path: text" in one line.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
+	}
+	b.WriteString(": ")
+	if p.Path != "" {
+		b.WriteString(p.Path + ": ")
+	}
+	b.WriteString(oneLine(p.Text))
+	return b.String()
+}
+
+// oneLine escapes what is not printable: texts quote names from files, and a
+// name with a line break in it must not look like another problem.
+func oneLine(text string) string {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(text, odd) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if odd(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Problems is a list of mistakes as an error: one line each, in the order of
+// the files.
+type Problems []Problem
+
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Sorted returns a copy of ps in the order of files and places. Problems of
+// one place keep their order.
+func (ps Problems) Sorted() Problems {
+	sorted := slices.Clone(ps)
+	slices.SortStableFunc(sorted, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	return sorted
+}
+
+// Report collects the problems of one or more documents. The zero value is an
+// empty report. It is not safe for concurrent use.
+type Report struct {
+	problems Problems
+	seen     map[Problem]bool
+}
+
+// Add notes a problem. The same problem noted again counts once: whoever reads
+// a value twice need not care.
+func (r *Report) Add(p Problem) {
+	if r.seen[p] {
+		return
+	}
+	if r.seen == nil {
+		r.seen = map[Problem]bool{}
+	}
+	r.seen[p] = true
+	r.problems = append(r.problems, p)
+}
+
+// Failed reports whether there is any problem.
+func (r *Report) Failed() bool { return len(r.problems) > 0 }
+
+// Len returns the number of problems so far; compare it before and after a
+// step to learn whether the step went well.
+func (r *Report) Len() int { return len(r.problems) }
+
+// Err returns all problems as [Problems], sorted by place, or nil.
+func (r *Report) Err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	return r.problems.Sorted()
+}

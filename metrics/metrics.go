@@ -1,0 +1,131 @@
+// Package metrics is the Prometheus view of attache: it turns the token
+// engine's events and status, the proxy's requests and the fate of
+// configuration reloads into series.
+//
+// Names and labels are part of attache's surface. Every one stands in
+// docs/metrics.md, which is made from the definitions in this package, and a
+// golden file pins them. Label values come from the configuration or from
+// short fixed lists, never from a request's data: no user id, path or token
+// becomes a label, so the number of series is bounded by the configuration.
+package metrics
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"attache/refresher"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config says where the series go and where their values come from.
+type Config struct {
+	// Registerer takes the series; it must be set. Nothing is ever registered
+	// with Prometheus's global registry.
+	Registerer prometheus.Registerer
+	// Version and Revision are shown by attache_build_info. Empty texts are
+	// shown as "unknown".
+	Version, Revision string
+	// Status returns the state of every token. It is called once for each
+	// scrape, concurrently with everything else; nil: there are no tokens.
+	Status func() []refresher.PoolStatus
+}
+
+// Metrics holds all series. Its methods may be called concurrently.
+type Metrics struct {
+	status   func() []refresher.PoolStatus
+	families []family // in the order of the reference
+
+	// Tokens: counted from events.
+	refreshes       *prometheus.CounterVec
+	refreshDuration *prometheus.HistogramVec
+	refusals        *prometheus.CounterVec
+	renewals        *prometheus.CounterVec
+	// Tokens: read from the status at each scrape.
+	expiry, lastSuccess, failures *prometheus.Desc
+	phase, instances, waiters     *prometheus.Desc
+
+	// Proxy.
+	requests         *prometheus.CounterVec
+	requestDuration  *prometheus.HistogramVec
+	upstreamDuration *prometheus.HistogramVec
+	inFlight         prometheus.Gauge
+	replays          *prometheus.CounterVec
+	unavailable      *prometheus.CounterVec
+
+	storeOperations *prometheus.CounterVec
+	reloadOK        prometheus.Gauge
+	reloadTime      prometheus.Gauge
+	build           prometheus.Gauge
+}
+
+// New makes the series and registers them. It fails if the registerer has
+// series of these names already.
+func New(cfg Config) (*Metrics, error) {
+	if cfg.Registerer == nil {
+		return nil, errors.New("make metrics: there is no registerer")
+	}
+	m := &Metrics{status: cfg.Status}
+	if m.status == nil {
+		m.status = func() []refresher.PoolStatus { return nil }
+	}
+	m.defineTokens()
+	m.defineProxy()
+	m.defineProcess(map[string]string{
+		"version":   cmp.Or(cfg.Version, "unknown"),
+		"revision":  cmp.Or(cfg.Revision, "unknown"),
+		"goversion": runtime.Version(),
+	})
+	if err := cfg.Registerer.Register(m); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return m, nil
+}
+
+// Observe counts an event of the token engine. It neither blocks nor fails, as
+// [refresher.Config] asks.
+func (m *Metrics) Observe(e refresher.Event) {
+	switch e.Kind {
+	case refresher.LoggedIn:
+		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeOK).Inc()
+		m.observeLogin(e)
+	case refresher.Adopted:
+		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeAdopted).Inc()
+	case refresher.LoginFailed:
+		m.refreshes.WithLabelValues(e.Credential, e.Token, e.Class.String()).Inc()
+		m.observeLogin(e)
+	case refresher.Refused:
+		m.refusals.WithLabelValues(e.Credential, e.Token, e.Signal.String(), e.Rejection.String()).Inc()
+	case refresher.Renewed:
+		m.renewals.WithLabelValues(e.Credential, e.Token).Inc()
+	case refresher.StoreFailed:
+		m.storeOperations.WithLabelValues(e.Op, outcomeError).Inc()
+	case refresher.Evicted:
+		// Shows in attache_credential_instances.
+	}
+}
+
+// observeLogin leaves out failures before anything was sent, which took no
+// time and would make the upstream look fast.
+func (m *Metrics) observeLogin(e refresher.Event) {
+	if e.Duration > 0 {
+		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
+	}
+}
+
+// Reloaded says that a configuration was put into service at the given time,
+// the one of the start included.
+func (m *Metrics) Reloaded(at time.Time) {
+	m.reloadOK.Set(1)
+	m.reloadTime.Set(seconds(at))
+}
+
+// ReloadFailed says that a changed configuration could not be used and the old
+// one stays.
+func (m *Metrics) ReloadFailed() { m.reloadOK.Set(0) }
+
+// seconds is a time as Prometheus likes it, Unix seconds with a fraction.
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

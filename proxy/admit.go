@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+
+	"attache/internal/exchange"
+	"attache/refresher"
+)
+
+// admit checks the request's form, finds its route and works out what goes
+// upstream. Errors are *answer.
+func (c *call) admit() error {
+	r := c.r
+	if r.Method == http.MethodConnect {
+		return &answer{status: http.StatusNotImplemented, kind: errRequest, detail: "CONNECT is not served here"}
+	}
+	path, query, hasQuery, ok := splitTarget(targetOf(r))
+	if !ok {
+		return badRequest("the request target must be a path, with or without a query")
+	}
+	if hasDotSegment(path) {
+		return badRequest("the path must not contain dot segments")
+	}
+	place := c.proxy.table.find(r.Host, path)
+	if place == nil {
+		return noRoute()
+	}
+	route, allow := place.route(r.Method)
+	if route == nil {
+		return wrongMethod(allow)
+	}
+	c.route, c.metrics = route, route.metrics
+	upgrade := upgradeOf(r)
+	if upgrade == badUpgrade {
+		return badRequest("only WebSocket upgrades are served here")
+	}
+	c.upgrade = upgrade == webSocket
+	if route.Plan.InjectsQuery() && !validQuery(query) {
+		return badRequest("the query cannot be parsed: it has a semicolon or a stray percent sign")
+	}
+	c.path = joinPath(route.upstream.base, path[len(route.prefix):])
+	c.query = stripQuery(query, route.strip.query)
+	c.forceQuery = hasQuery && query == ""
+	c.header = strippedHeader{
+		header:  r.Header,
+		strip:   &route.strip,
+		cookies: stripCookies(r.Header["Cookie"], route.strip.cookies),
+	}
+	return nil
+}
+
+// targetOf returns the request target as the client sent it.
+func targetOf(r *http.Request) string {
+	if r.RequestURI == "" { // made by hand, not read by a server
+		return r.URL.RequestURI()
+	}
+	return r.RequestURI
+}
+
+// params returns the values that the request gives to the tokens. Errors are
+// *answer.
+func (c *call) params() (refresher.Params, error) {
+	path, query, _, _ := splitTarget(targetOf(c.r))
+	params, err := c.route.Plan.Params(exchange.Head{
+		Method: c.r.Method, Host: c.r.Host, Path: path, RawQuery: query, Header: c.r.Header,
+	})
+	if err == nil {
+		return params, nil
+	}
+	if e, ok := errors.AsType[*exchange.ParamError](err); ok {
+		return nil, badParam(e)
+	}
+	return nil, badRequest("a parameter of the request is not usable")
+}
+
+// head is the request as plans see it: what goes upstream, before injection.
+func (c *call) head() exchange.Head {
+	return exchange.Head{
+		Method: c.r.Method, Host: c.route.upstream.host, Path: c.path, RawQuery: c.query, Header: &c.header,
+	}
+}

@@ -1,0 +1,283 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"attache/internal/exchange"
+)
+
+const (
+	// drainBytes and drainTime bound what is read of an answer that nobody
+	// wants, so that its connection can be used again.
+	drainBytes = 64 << 10
+	drainTime  = time.Second
+	// unreadGrace is how long a client may go on sending a body that the
+	// upstream does not want. Ending its connection at once would destroy the
+	// answer that is on its way to it.
+	unreadGrace = 500 * time.Millisecond
+)
+
+// openBody prepares the request's body for being sent more than once.
+func (c *call) openBody() {
+	r := c.r
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	c.body = newBodyCopy(r.Body, r.ContentLength, c.route.ReplayMaxBody)
+	c.body.trailer = r.Trailer
+	if r.ProtoMajor == 1 {
+		// Otherwise the server would swallow what the upstream has not read
+		// yet as soon as an answer begins.
+		c.duplex = http.NewResponseController(c.w).EnableFullDuplex() == nil
+	}
+}
+
+// closeIfUnread ends the client's connection after the answer if the upstream
+// has not read the whole body: what is left of it must never be taken for the
+// next request.
+func (c *call) closeIfUnread() {
+	if c.duplex && !c.body.read() {
+		c.w.Header()["Connection"] = []string{"close"}
+	}
+}
+
+// stopBody ends attempts that still read the client's body.
+func (c *call) stopBody() {
+	if c.body == nil || !c.body.stop() || !c.duplex {
+		return
+	}
+	// The server waits for that read when the handler returns.
+	http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(unreadGrace))
+}
+
+// sendable reports whether the request may be sent again.
+func (c *call) sendable() bool { return c.body == nil || c.body.complete() }
+
+// send makes one attempt with the session's tokens. Errors are *answer or
+// errClientGone.
+func (c *call) send(ctx context.Context) (*http.Response, error) {
+	var err error
+	c.fields, err = c.route.Plan.AppendFields(c.fields[:0], c.session.params, c.session.tokens)
+	if err != nil {
+		if e, ok := errors.AsType[*exchange.ParamError](err); ok {
+			return nil, badParam(e)
+		}
+		return nil, internalError()
+	}
+	req, err := c.request(ctx)
+	if err != nil {
+		return nil, internalError()
+	}
+	start := time.Now()
+	ans, err := c.route.Transport.RoundTrip(req)
+	took := time.Since(start)
+	c.upstream += took
+	if err != nil {
+		return nil, c.sendFailure(ctx, err)
+	}
+	c.metrics.Upstream(took)
+	if ans.StatusCode == http.StatusSwitchingProtocols {
+		if own := c.badSwitch(ans); own != nil {
+			ans.Body.Close()
+			return nil, own
+		}
+	}
+	return ans, nil
+}
+
+// sendFailure says why there is no answer: the client, its body, or the
+// upstream.
+func (c *call) sendFailure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errClientGone
+	}
+	if c.replays > 0 {
+		c.metrics.Replay(ReplayError)
+	}
+	if c.body != nil {
+		if err := c.body.failure(); err != nil {
+			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+				return &answer{status: http.StatusRequestEntityTooLarge, kind: errRequest, detail: "the request's body is too large"}
+			}
+			return badRequest("the request's body could not be read")
+		}
+	}
+	return transportFailure(err)
+}
+
+// request builds the outgoing request of one attempt. It shares nothing with
+// other attempts but the client's body.
+func (c *call) request(ctx context.Context) (*http.Request, error) {
+	query := c.query
+	for i := range c.fields {
+		f := &c.fields[i]
+		if f.In == exchange.Query && !(f.IfAbsent && countQuery(query, f.Name) == 1) {
+			query = addQuery(query, f.Name, f.Value)
+		}
+	}
+	up := &c.route.upstream
+	req := (&http.Request{
+		Method:        c.r.Method,
+		URL:           requestURL(up.scheme, up.host, c.path, query, c.forceQuery),
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        c.outgoing(),
+		Host:          up.host,
+		ContentLength: c.r.ContentLength,
+	}).WithContext(ctx)
+	if c.body == nil {
+		req.ContentLength = 0
+		return req, nil
+	}
+	trailer := c.outgoingTrailer()
+	view, err := c.body.view(trailer)
+	if err != nil {
+		return nil, err
+	}
+	req.Body, req.Trailer = view, trailer
+	// The transport asks for the body again if a connection turns out to be
+	// dead before anything was written to it.
+	body := c.body
+	req.GetBody = func() (io.ReadCloser, error) { return body.view(trailer) }
+	return req, nil
+}
+
+// fieldList builds a header whose values share one array.
+type fieldList struct {
+	header http.Header
+	values []string
+}
+
+func (l *fieldList) set(key string, values ...string) {
+	from := len(l.values)
+	l.values = append(l.values, values...)
+	l.header[key] = l.values[from:len(l.values):len(l.values)]
+}
+
+// outgoing builds the header: what the client sent, less what is for one
+// connection and what is stripped; then, and only then, what is injected.
+func (c *call) outgoing() http.Header {
+	src := c.r.Header
+	count := len(c.fields) + 4
+	for _, values := range src {
+		count += len(values)
+	}
+	out := fieldList{header: make(http.Header, len(src)+len(c.fields)+2), values: make([]string, 0, count)}
+	for key, values := range src {
+		if isHop(key) || isFraming(key) || connectionLists(src["Connection"], key) || c.route.strip.header(key, values) {
+			continue
+		}
+		switch key {
+		case "Cookie":
+			values = c.header.cookies
+		case "Accept-Encoding":
+			if c.route.bodies && !c.upgrade {
+				out.set(key, reduceEncoding(values))
+				continue
+			}
+		}
+		if len(values) > 0 {
+			out.set(key, values...)
+		}
+	}
+	if hasToken(src["Te"], "trailers") {
+		out.set("Te", "trailers")
+	}
+	if c.upgrade {
+		out.set("Connection", "Upgrade")
+		out.set("Upgrade", "websocket")
+	}
+	c.inject(&out)
+	c.quiet(out.header)
+	return out.header
+}
+
+// inject adds headers and cookies.
+func (c *call) inject(out *fieldList) {
+	for i := range c.fields {
+		f := &c.fields[i]
+		switch f.In {
+		case exchange.Header:
+			key := c.route.key(f.Name)
+			if f.IfAbsent && len(out.header[key]) == 1 {
+				continue
+			}
+			out.set(key, f.Value)
+		case exchange.Cookie:
+			cookies := out.header["Cookie"]
+			if f.IfAbsent && countCookie(cookies, f.Name) == 1 {
+				continue
+			}
+			out.set("Cookie", addCookie(cookies, f.Name, f.Value))
+		}
+	}
+}
+
+// quiet keeps net/http from adding anything of its own, by keys without values,
+// which it does not send.
+func (c *call) quiet(header http.Header) {
+	if _, ok := header["User-Agent"]; !ok {
+		header["User-Agent"] = nil
+	}
+	// The transport repeats requests that a dead connection swallowed only if
+	// it knows that they are idempotent; of PUT and DELETE it has to be told.
+	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete {
+		if _, ok := header["X-Idempotency-Key"]; !ok {
+			header["X-Idempotency-Key"] = nil
+		}
+	}
+}
+
+// outgoingTrailer returns the fields that the client announced and that may
+// follow its body; their values come with its end.
+func (c *call) outgoingTrailer() http.Header {
+	var trailer http.Header
+	for key := range c.r.Trailer {
+		if isHop(key) || isFraming(key) || c.route.strip.trailer(key) {
+			continue
+		}
+		if trailer == nil {
+			trailer = http.Header{}
+		}
+		trailer[key] = nil
+	}
+	return trailer
+}
+
+// judge says what the answer means for the tokens and sees to it. It reports
+// whether to send the request again. Errors are *answer or errClientGone.
+func (c *call) judge(ctx context.Context, ans *http.Response) (again bool, err error) {
+	req, res := c.head(), exchange.Head{Status: ans.StatusCode, Header: ans.Header}
+	var body []byte
+	if c.route.bodies && holdable(c.r.Method, ans) {
+		if want := c.route.Plan.WantsBody(req, res); want != exchange.NoBody {
+			body, err = holdBody(ans, want, &c.proxy.decoders).await(ctx)
+			if err != nil {
+				return false, c.sendFailure(ctx, err)
+			}
+		}
+	}
+	v := c.route.Plan.Judge(req, res, body)
+	sendable := len(v.Refused) > 0 && ans.StatusCode != http.StatusSwitchingProtocols && c.sendable()
+	return c.session.settle(ctx, v, sendable)
+}
+
+// discard gives up an answer. What little is left of it is read in the
+// background, for the connection's sake.
+func discard(ans *http.Response) {
+	if ans.StatusCode == http.StatusSwitchingProtocols || ans.ContentLength == 0 || ans.ContentLength > drainBytes {
+		ans.Body.Close()
+		return
+	}
+	go func() {
+		timer := time.AfterFunc(drainTime, func() { ans.Body.Close() })
+		defer timer.Stop()
+		io.CopyN(io.Discard, ans.Body, drainBytes)
+		ans.Body.Close()
+	}()
+}

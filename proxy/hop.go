@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// isHop reports whether a field, given by its canonical name, is for one
+// connection only (RFC 9110 section 7.6.1). Proxy-Authorization is among them:
+// it is for attache, whoever sends it.
+func isHop(key string) bool {
+	switch key {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
+		return true
+	}
+	return false
+}
+
+// isFraming reports whether net/http keeps a field outside the header map.
+func isFraming(key string) bool {
+	return key == "Host" || key == "Content-Length"
+}
+
+// connectionLists reports whether a Connection header declares the field key to
+// be for one connection only.
+func connectionLists(connection []string, key string) bool {
+	for _, line := range connection {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(textproto.TrimString(option), key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hasToken reports whether a comma-separated header field lists token.
+func hasToken(values []string, token string) bool {
+	for _, line := range values {
+		for item := range strings.SplitSeq(line, ",") {
+			item, _, _ = strings.Cut(item, ";")
+			if strings.EqualFold(textproto.TrimString(item), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// upgradeKind says what the Upgrade header of a request asks for.
+type upgradeKind uint8
+
+const (
+	noUpgrade  upgradeKind = iota // none, or one that is not passed on
+	webSocket                     // to be passed
+	badUpgrade                    // to be refused
+)
+
+// upgradeOf decides on a request's Upgrade header. Only a plain WebSocket
+// handshake passes. h2c is refused: an upstream that switched would carry
+// requests past every rule here. So is a handshake with a body: where that ends
+// the other protocol would begin, and opinions on that place differ. Any other
+// protocol is an offer that a server may ignore, and the header does not go
+// upstream.
+func upgradeOf(r *http.Request) upgradeKind {
+	upgrade := r.Header["Upgrade"]
+	if len(upgrade) == 0 {
+		return noUpgrade
+	}
+	if hasToken(upgrade, "h2c") || hasToken(upgrade, "h2") {
+		return badUpgrade
+	}
+	if !hasToken(upgrade, "websocket") || !hasToken(r.Header["Connection"], "upgrade") {
+		return noUpgrade
+	}
+	if r.Method != http.MethodGet || r.ContentLength != 0 || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
+		return badUpgrade
+	}
+	return webSocket
+}
+
+// isGRPC reports whether a content type is gRPC's. gRPC-Web, which travels as
+// ordinary HTTP, is not.
+func isGRPC(contentType string) bool {
+	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}

@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+)
+
+func TestJSONEnd(t *testing.T) {
+	for _, tc := range []struct {
+		in    string
+		state jsonState
+		value string
+	}{
+		{"", jsonBefore, ""},
+		{" \r\n\t", jsonBefore, ""},
+		{`{}`, jsonEnded, `{}`},
+		{"\xef\xbb\xbf {\"a\":1} tail", jsonEnded, `{"a":1}`},
+		{` [1,[2,{"]":"}\""}]] {}`, jsonEnded, `[1,[2,{"]":"}\""}]]`},
+		{`{"a":"\\"}x`, jsonEnded, `{"a":"\\"}`},
+		{`{"a":`, jsonInside, ""},
+		{`"text"`, jsonNone, ""},
+		{`<html>`, jsonNone, ""},
+		{"\xef\xbbx", jsonNone, ""},
+		{"12", jsonNone, ""},
+	} {
+		for _, size := range []int{1, 2, 1000} {
+			var j jsonEnd
+			var state jsonState
+			var from, to int
+			for rest := []byte(tc.in); len(rest) > 0; rest = rest[min(size, len(rest)):] {
+				state, from, to = j.scan(rest[:min(size, len(rest))])
+			}
+			if state != tc.state {
+				t.Errorf("%q in pieces of %d: state %d, want %d", tc.in, size, state, tc.state)
+			}
+			if state == jsonEnded && tc.in[from:to] != tc.value {
+				t.Errorf("%q in pieces of %d: value %q, want %q", tc.in, size, tc.in[from:to], tc.value)
+			}
+		}
+	}
+}
+
+// FuzzJSONEnd: where encoding/json finds a first object or array, it ends at the
+// same place.
+func FuzzJSONEnd(f *testing.F) {
+	for _, seed := range []string{`{"a":[1,"}"]} x`, ` [] []`, `{"\"":"\\"}`} {
+		f.Add([]byte(seed), 3)
+	}
+	f.Fuzz(func(t *testing.T, in []byte, cut int) {
+		d := json.NewDecoder(bytes.NewReader(in))
+		var value json.RawMessage
+		if d.Decode(&value) != nil || value[0] != '{' && value[0] != '[' {
+			return
+		}
+		cut = min(max(cut, 0), len(in))
+		var j jsonEnd
+		j.scan(in[:cut])
+		state, from, to := j.scan(in[cut:])
+		if state != jsonEnded || !bytes.Equal(in[from:to], value) {
+			t.Errorf("%q: state %d, value %q, want %q", in, state, in[from:to], value)
+		}
+	})
+}

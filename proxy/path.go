@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"net/url"
+	"strings"
+)
+
+// splitTarget splits a request target in origin form (RFC 9112 section 3.2.1)
+// into its raw path and raw query. hasQuery tells "/p?" from "/p". It reports
+// false for every other form and for a target with a fragment, which no client
+// may send and on whose end upstreams differ.
+func splitTarget(target string) (path, query string, hasQuery, ok bool) {
+	if target == "" || target[0] != '/' || strings.IndexByte(target, '#') >= 0 {
+		return "", "", false, false
+	}
+	path, query, hasQuery = strings.Cut(target, "?")
+	return path, query, hasQuery, true
+}
+
+// hasDotSegment reports whether any reading of the raw path has a "." or ".."
+// segment. Upstreams differ in what they decode before they resolve dot
+// segments, so dots, slashes and backslashes count in their percent-encoded
+// spelling as well, and a segment ends at its parameters ("..;x", which servlet
+// containers resolve). Such a segment would leave the part of the upstream that
+// the route is for.
+func hasDotSegment(path string) bool {
+	dots, other := 0, false
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
+			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			i += 2
+		}
+		switch c {
+		case '/', '\\':
+			if !other && (dots == 1 || dots == 2) {
+				return true
+			}
+			dots, other = 0, false
+		case ';':
+			if !other && (dots == 1 || dots == 2) {
+				return true
+			}
+			other = true
+		case '.':
+			dots++
+		default:
+			other = true
+		}
+	}
+	return !other && (dots == 1 || dots == 2)
+}
+
+// joinPath puts the raw rest of a request's path, empty or beginning with a
+// slash, behind the upstream's raw path with exactly one slash between them.
+// Nothing is decoded, cleaned or merged. An empty rest names the upstream's path
+// itself.
+func joinPath(base, rest string) string {
+	switch {
+	case rest != "":
+		return strings.TrimSuffix(base, "/") + rest
+	case base == "":
+		return "/"
+	}
+	return base
+}
+
+// requestURL returns a URL that net/http writes as exactly this raw path and
+// query. Where the path holds bytes that net/url would escape, it goes into
+// Opaque, which is written as it stands; only a path that then begins with two
+// slashes needs the absolute form, which every server has to understand (RFC
+// 9112 section 3.2.2).
+func requestURL(scheme, host, path, query string, forceQuery bool) *url.URL {
+	u := &url.URL{Scheme: scheme, Host: host, RawQuery: query, ForceQuery: forceQuery}
+	if strings.IndexByte(path, '%') < 0 {
+		u.Path = path
+	} else if plain, err := url.PathUnescape(path); err == nil {
+		u.Path, u.RawPath = plain, path
+	}
+	if u.EscapedPath() == path {
+		return u
+	}
+	u.Path, u.RawPath, u.Opaque = "", "", path
+	if strings.HasPrefix(path, "//") {
+		u.Opaque = "//" + host + path
+	}
+	return u
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+// unhex returns the value of a hexadecimal digit.
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+// lower returns the lower case of an ASCII letter and every other byte as it
+// is.
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}

@@ -1,0 +1,237 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"attache/internal/exchange"
+	"attache/refresher"
+)
+
+// errClientGone says that the client left while it waited.
+var errClientGone = errors.New("the client left")
+
+// session is one request's hold on the tokens of its route, from the first
+// attempt to the last answer. It knows nothing of how requests are sent.
+type session struct {
+	route  *route
+	params refresher.Params
+	left   time.Duration // of the time that the request may wait
+	pins   []pin
+	tokens []refresher.Token // of the attempt under way, parallel to pins
+}
+
+// pin is one slot of a session.
+type pin struct {
+	instance *refresher.Instance // nil: over a limit, on an optional route
+	refused  refresher.Token     // the token whose refusal the request met; zero: none so far
+	renew    bool                // refused by the last answer, to be replaced before a replay
+	accepted bool                // the engine was told that the renewal helped
+}
+
+// begin pins the instances of the request's values and waits for their tokens.
+// release has to be called whatever it returns. Errors are *answer or
+// errClientGone.
+func (s *session) begin(ctx context.Context, r *route, params refresher.Params) error {
+	s.route, s.params, s.left = r, params, r.Wait
+	for i := range r.Slots {
+		instance, err := r.Slots[i].Pool.Instance(choose(params, r.Slots[i].Params))
+		if err != nil && !r.Optional {
+			return s.unavailable(ctx, i, err)
+		}
+		s.pins = append(s.pins, pin{instance: instance})
+		s.tokens = append(s.tokens, refresher.Token{})
+	}
+	for i := range s.pins {
+		if err := s.take(ctx, i); err != nil && (!r.Optional || err == errClientGone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose returns the values of one slot.
+func choose(params refresher.Params, indexes []int) refresher.Params {
+	if len(indexes) == 0 {
+		return nil
+	}
+	whole := len(indexes) == len(params)
+	for at, i := range indexes {
+		whole = whole && at == i
+	}
+	if whole {
+		return params
+	}
+	chosen := make(refresher.Params, len(indexes))
+	for at, i := range indexes {
+		chosen[at] = params[i]
+	}
+	return chosen
+}
+
+// take gets the token of slot i, waiting for it if need be.
+func (s *session) take(ctx context.Context, i int) error {
+	instance := s.pins[i].instance
+	if instance == nil {
+		return nil
+	}
+	if t, ok := instance.Peek(); ok {
+		s.tokens[i] = t
+		return nil
+	}
+	start := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, s.left)
+	defer cancel()
+	t, err := instance.Token(bounded)
+	s.left = max(s.left-time.Since(start), 0)
+	if err != nil {
+		return s.unavailable(ctx, i, err)
+	}
+	s.tokens[i] = t
+	return nil
+}
+
+// unavailable turns an engine's error into the answer to the client.
+func (s *session) unavailable(ctx context.Context, i int, err error) error {
+	if ctx.Err() != nil {
+		return errClientGone
+	}
+	slot := &s.route.Slots[i]
+	class := refresher.Transient
+	var wait time.Duration
+	if limit, ok := errors.AsType[*refresher.LimitError](err); ok {
+		return tooMany(slot.Credential, limit)
+	}
+	if e, ok := errors.AsType[*refresher.UnavailableError](err); ok {
+		class, wait = e.Class, e.RetryAfter
+	}
+	s.route.metrics.Unavailable(slot.Credential, class.String())
+	return noToken(slot.Credential, class.String(), wait)
+}
+
+// release unpins the instances. It may be called again.
+func (s *session) release() {
+	for i := range s.pins {
+		if s.pins[i].instance != nil {
+			s.pins[i].instance.Release()
+		}
+	}
+	clear(s.pins)
+	clear(s.tokens)
+	s.pins, s.tokens, s.params = s.pins[:0], s.tokens[:0], nil
+}
+
+// settle tells the engine what an answer means. It reports whether the request
+// has to be sent again, with other tokens, which then are in s.tokens; if not,
+// the answer is passed on. Offers come first, so that an answer that refuses a
+// token and brings its successor is repaired without a login. sendable says
+// whether the request can be sent again; a refused token is rejected all the
+// same. Errors are *answer or errClientGone.
+func (s *session) settle(ctx context.Context, v exchange.Verdict, sendable bool) (again bool, err error) {
+	s.accept(v)
+	for i := range v.Renewed {
+		s.offer(&v.Renewed[i])
+	}
+	if len(v.Refused) == 0 {
+		return false, nil
+	}
+	if outcome := s.reject(v); outcome != "" {
+		s.route.metrics.Replay(outcome)
+		return false, nil
+	}
+	if !sendable {
+		s.route.metrics.Replay(ReplayBody)
+		return false, nil
+	}
+	return s.renew(ctx)
+}
+
+// accept gives units of refusal budgets back: a replay was answered without a
+// refusal of the token that was renewed for it.
+func (s *session) accept(v exchange.Verdict) {
+	for i := range s.pins {
+		p := &s.pins[i]
+		if p.refused.Generation == 0 || p.accepted || refuses(v, i) {
+			continue
+		}
+		p.accepted = true
+		p.instance.Accepted(p.refused, s.route.Name)
+		s.route.metrics.Replay(ReplayOK)
+	}
+}
+
+func refuses(v exchange.Verdict, slot int) bool {
+	for i := range v.Refused {
+		if v.Refused[i].Slot == slot {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) offer(r *exchange.Renewal) {
+	p := &s.pins[r.Slot]
+	if p.instance == nil || s.tokens[r.Slot].Generation == 0 {
+		return
+	}
+	renewed := refresher.Token{Value: r.Value}
+	if r.Lifetime > 0 {
+		renewed.ExpiresAt = time.Now().Add(r.Lifetime).Round(0)
+	}
+	p.instance.Offer(s.tokens[r.Slot], renewed)
+}
+
+// reject rejects the tokens that the answer refuses. The outcome says why the
+// request is not sent again; empty: it may be.
+func (s *session) reject(v exchange.Verdict) (outcome string) {
+	for i := range v.Refused {
+		slot := v.Refused[i].Slot
+		p, t := &s.pins[slot], s.tokens[slot]
+		switch {
+		case p.instance == nil || t.Generation == 0:
+			// An optional route's request that went without this token.
+			outcome = ReplayNoToken
+		case p.refused.Generation != 0:
+			// The renewed token is refused like the one before, so it is not
+			// the token: another renewal would not help.
+			outcome = ReplayRefused
+		default:
+			p.refused, p.renew = t, true
+			cause := refresher.Cause{By: s.route.Name, Signal: v.Refused[i].Signal}
+			if p.instance.Reject(t, cause) == refresher.OverBudget {
+				outcome = ReplayOverBudget
+			}
+		}
+	}
+	return outcome
+}
+
+// renew waits for the successors of the refused tokens. The others may have been
+// renewed meanwhile as well.
+func (s *session) renew(ctx context.Context) (again bool, err error) {
+	for i := range s.pins {
+		p := &s.pins[i]
+		if !p.renew {
+			if p.instance != nil {
+				if t, ok := p.instance.Peek(); ok {
+					s.tokens[i] = t
+				}
+			}
+			continue
+		}
+		p.renew = false
+		if err := s.take(ctx, i); err != nil {
+			s.route.metrics.Replay(ReplayNoToken)
+			if s.route.Optional && err != errClientGone {
+				return false, nil
+			}
+			return false, err
+		}
+		if s.tokens[i].Generation == p.refused.Generation {
+			s.route.metrics.Replay(ReplaySameToken)
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"attache/internal/exchange"
+)
+
+// name is a name that clients may not send.
+type name struct {
+	exact  string // headers: the canonical key
+	folded string // as spellings are compared: see fold and queryNameIs
+	// keepOne: exactly one value in exactly this name may stay.
+	keepOne bool
+}
+
+type names []name
+
+// stripper says what is removed from a client's request. It is immutable.
+type stripper struct {
+	headers, query, cookies names
+}
+
+// newStripper sorts the names to remove by place.
+func newStripper(strip, keepOne []exchange.Name) stripper {
+	var s stripper
+	for _, n := range strip {
+		list := s.list(n.In)
+		if !list.has(n) {
+			*list = append(*list, newName(n))
+		}
+	}
+	for _, n := range keepOne {
+		list := s.list(n.In)
+		if !list.has(n) {
+			*list = append(*list, newName(n))
+		}
+		for i := range *list {
+			if (*list)[i].exact == newName(n).exact {
+				(*list)[i].keepOne = true
+			}
+		}
+	}
+	return s
+}
+
+func newName(n exchange.Name) name {
+	if n.In == exchange.Header {
+		return name{exact: http.CanonicalHeaderKey(n.Name), folded: foldHeader(n.Name)}
+	}
+	return name{exact: n.Name, folded: strings.ToLower(n.Name)}
+}
+
+func (s *stripper) list(place exchange.Place) *names {
+	switch place {
+	case exchange.Query:
+		return &s.query
+	case exchange.Cookie:
+		return &s.cookies
+	}
+	return &s.headers
+}
+
+func (n names) has(want exchange.Name) bool {
+	w := newName(want)
+	for i := range n {
+		if n[i].exact == w.exact {
+			return true
+		}
+	}
+	return false
+}
+
+// foldHeader maps all spellings of a header name that an upstream may take for
+// the same to one. Gateways of the CGI family turn every byte of a name that is
+// no letter or digit into "_", so Access_Token would pass for access-token.
+func foldHeader(name string) string {
+	folded := make([]byte, len(name))
+	for i := range len(name) {
+		folded[i] = foldByte(name[i])
+	}
+	return string(folded)
+}
+
+func foldByte(c byte) byte {
+	c = lower(c)
+	if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+		return c
+	}
+	return '-'
+}
+
+// headerIs reports whether key is a spelling of the folded name.
+func headerIs(key, folded string) bool {
+	if len(key) != len(folded) {
+		return false
+	}
+	for i := range len(key) {
+		if foldByte(key[i]) != folded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// header reports whether the header field key is a spelling of a name that has
+// to go.
+func (s *stripper) header(key string, values []string) bool {
+	for i := range s.headers {
+		n := &s.headers[i]
+		if headerIs(key, n.folded) {
+			return !n.keepOne || key != n.exact || len(values) != 1 || values[0] == ""
+		}
+	}
+	return false
+}
+
+// trailer reports whether a trailer field has to go: upstreams may merge
+// trailers into the header, where nothing of that name may follow.
+func (s *stripper) trailer(key string) bool {
+	for i := range s.headers {
+		if headerIs(key, s.headers[i].folded) {
+			return true
+		}
+	}
+	return false
+}
+
+// strippedHeader is a client's header as far as it goes upstream, for plans to
+// read.
+type strippedHeader struct {
+	header  http.Header
+	strip   *stripper
+	cookies []string // of the Cookie header
+}
+
+// Get implements [exchange.Getter].
+func (h *strippedHeader) Get(name string) string {
+	if values := h.Values(name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// Values implements [exchange.Getter].
+func (h *strippedHeader) Values(name string) []string {
+	if name == "Cookie" {
+		return h.cookies
+	}
+	values := h.header.Values(name)
+	if len(values) == 0 || isHop(name) || h.strip.header(http.CanonicalHeaderKey(name), values) {
+		return nil
+	}
+	return values
+}

@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// badSwitch returns the answer to the client if the upstream switched to a
+// protocol that nobody asked for.
+func (c *call) badSwitch(ans *http.Response) *answer {
+	_, duplex := ans.Body.(io.ReadWriteCloser)
+	if c.upgrade && duplex && hasToken(ans.Header["Upgrade"], "websocket") && len(ans.Header["Upgrade"]) == 1 {
+		return nil
+	}
+	return badGateway(errUpgrade, "the upstream switched to another protocol than asked for")
+}
+
+// switchProtocols passes a 101 on and then carries bytes both ways until one
+// side ends.
+func (c *call) switchProtocols(ans *http.Response) {
+	upstream := ans.Body.(io.ReadWriteCloser) // badSwitch saw to it
+	defer upstream.Close()
+	c.copyHead(ans)
+	header := c.w.Header().Clone()
+	header["Connection"] = []string{"Upgrade"}
+	header["Upgrade"] = []string{"websocket"}
+	ctx := c.r.Context()
+	client, buffered, err := http.NewResponseController(c.w).Hijack()
+	if err != nil {
+		c.aborted = true
+		return
+	}
+	defer client.Close()
+	client.SetDeadline(time.Time{}) // those of the server were for requests
+	if err := writeSwitch(buffered.Writer, header); err != nil {
+		return
+	}
+	tunnel(ctx, client, buffered.Reader, upstream)
+}
+
+// writeSwitch writes the head of the 101.
+func writeSwitch(w *bufio.Writer, header http.Header) error {
+	w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	if err := header.Write(w); err != nil {
+		return err
+	}
+	w.WriteString("\r\n")
+	return w.Flush()
+}
+
+// tunnelGrace is how long one direction may go on after the other has ended.
+const tunnelGrace = 5 * time.Second
+
+// tunnel copies both ways until both sides have ended, or tunnelGrace after the
+// first, or until ctx ends. What the client sent ahead lies in early.
+func tunnel(ctx context.Context, client net.Conn, early *bufio.Reader, upstream io.ReadWriteCloser) {
+	closeBoth := func() {
+		upstream.Close()
+		client.Close()
+	}
+	stop := context.AfterFunc(ctx, closeBoth)
+	defer stop()
+	ended := make(chan struct{}, 2)
+	go func() {
+		ahead := io.LimitReader(early, int64(early.Buffered()))
+		pipe(upstream, io.MultiReader(ahead, client))
+		ended <- struct{}{}
+	}()
+	go func() {
+		pipe(client, upstream)
+		ended <- struct{}{}
+	}()
+	<-ended
+	timer := time.AfterFunc(tunnelGrace, closeBoth)
+	defer timer.Stop()
+	<-ended
+}
+
+// pipe copies src to dst and passes its end on. The buffer is small because most
+// of these connections are idle most of the time.
+func pipe(dst io.WriteCloser, src io.Reader) {
+	// The bare types keep io.CopyBuffer from using a larger buffer of its own.
+	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 4<<10))
+	if half, ok := dst.(interface{ CloseWrite() error }); err == nil && ok && half.CloseWrite() == nil {
+		return
+	}
+	dst.Close()
+}

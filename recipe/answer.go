@@ -1,0 +1,93 @@
+package recipe
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/tidwall/gjson"
+
+	"attache/internal/exchange"
+)
+
+// maxDepth bounds how deep JSON may nest. The checker descends recursively: a
+// megabyte of "[" would otherwise cost hundreds of megabytes of stack.
+const maxDepth = 512
+
+// answer is an answer of a login or of an API, as matchers and extractors see
+// it.
+type answer struct {
+	path   string // of the request, raw
+	status int
+	header exchange.Getter
+	body   []byte // decoded; nil when it was not looked at
+
+	parsed bool
+	json   string // the first JSON value of the body; "" if there is none
+}
+
+// document returns the JSON value that the body is.
+func (a *answer) document() (string, bool) {
+	if !a.parsed {
+		a.parsed = true
+		if first := firstJSON(a.body); first != nil && gjson.ValidBytes(first) {
+			a.json = string(first)
+		}
+	}
+	return a.json, a.json != ""
+}
+
+// member returns the member of the body at a gjson path. ok is false when the
+// body is no JSON.
+func (a *answer) member(path string) (r gjson.Result, ok bool) {
+	doc, ok := a.document()
+	if !ok {
+		return gjson.Result{}, false
+	}
+	return gjson.Get(doc, path), true
+}
+
+// cookie returns the Set-Cookie of that name; the last one wins, as in
+// browsers.
+func (a *answer) cookie(name string) *http.Cookie {
+	var found *http.Cookie
+	for _, line := range a.header.Values("Set-Cookie") {
+		if c, err := http.ParseSetCookie(line); err == nil && c.Name == name {
+			found = c
+		}
+	}
+	return found
+}
+
+// firstJSON returns the first JSON value that body starts with: an object or
+// an array, or the whole body when it starts with anything else. It returns
+// nil for what is incomplete or nests deeper than maxDepth. The value is not
+// checked otherwise.
+func firstJSON(body []byte) []byte {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	body = bytes.TrimLeft(body, " \t\r\n")
+	if len(body) == 0 {
+		return nil
+	}
+	if body[0] != '{' && body[0] != '[' {
+		return body
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{', c == '[':
+			if depth++; depth > maxDepth {
+				return nil
+			}
+		case c == '}', c == ']':
+			if depth--; depth == 0 {
+				return body[:i+1]
+			}
+		}
+	}
+	return nil
+}

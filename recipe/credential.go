@@ -1,0 +1,166 @@
+package recipe
+
+import (
+	"slices"
+
+	"attache/internal/secret"
+	"attache/refresher"
+)
+
+// Credential is a recipe with its parameters. It is immutable and safe for
+// concurrent use; values of files are re-read by logins.
+type Credential struct {
+	name     string
+	recipe   *Recipe
+	bindings []binding       // parallel to the recipe's parameters
+	requests []*requestParam // own, then those of credentials that it needs
+	programs []*TokenProgram // parallel to the recipe's tokens
+	sorted   []*TokenProgram // parents first
+	inject   []injection     // those whose conditions hold
+	refused  []refusal
+	renewed  []renewedDecl
+}
+
+// Name returns the credential's name.
+func (c *Credential) Name() string { return c.name }
+
+// Recipe returns the credential's recipe.
+func (c *Credential) Recipe() *Recipe { return c.recipe }
+
+// RequestParams names the parameters whose value comes from a request: its own
+// in the recipe's order, then those of credentials that it needs, as
+// "CREDENTIAL.PARAM".
+func (c *Credential) RequestParams() []string {
+	names := make([]string, len(c.requests))
+	for i, req := range c.requests {
+		names[i] = req.decl().Name
+		if req.cred != c {
+			names[i] = req.cred.name + "." + names[i]
+		}
+	}
+	return names
+}
+
+// Tokens returns the programs of all tokens of the recipe, parents before
+// children.
+func (c *Credential) Tokens() []*TokenProgram { return slices.Clone(c.sorted) }
+
+// Secrets returns the values that secret parameters have now, for scrubbing.
+func (c *Credential) Secrets() []secret.String {
+	var list []secret.String
+	for i := range c.bindings {
+		if !c.recipe.Params[i].Secret {
+			continue
+		}
+		switch b := &c.bindings[i]; b.kind {
+		case constant:
+			list = append(list, b.text)
+		case file:
+			list = append(list, b.ref.Current())
+		}
+	}
+	return list
+}
+
+// program returns the token of that name, or nil.
+func (c *Credential) program(name string) *TokenProgram {
+	if i := c.recipe.tokenIndex(name); i >= 0 {
+		return c.programs[i]
+	}
+	return nil
+}
+
+// resolve returns the token that a rule is about; nil when the rule is
+// inactive.
+func (c *Credential) resolve(t target) *TokenProgram {
+	if t.isParam {
+		return c.bindings[t.index].program
+	}
+	return c.programs[t.index]
+}
+
+// depends reports whether the value of a parameter is of that kind, or derived
+// from one that is.
+func (c *Credential) depends(i int, kind bindKind) bool {
+	b := &c.bindings[i]
+	if b.kind == derived {
+		return slices.ContainsFunc(c.recipe.Params[i].deflt.refs(), func(ref *reference) bool {
+			return c.depends(ref.param, kind)
+		})
+	}
+	return b.kind == kind
+}
+
+// decl returns the parameter's declaration.
+func (r *requestParam) decl() *Param { return &r.cred.recipe.Params[r.param] }
+
+// supplier gives what bindings leave open.
+type supplier interface {
+	fromRequest(req *requestParam) (string, bool)
+	fromToken(t *TokenProgram, output string) (string, bool)
+	fromFile(ref *secret.Ref) string
+}
+
+// paramValue returns the value of a parameter. s may be nil for constants.
+func (c *Credential) paramValue(i int, s supplier) (string, bool) {
+	switch b := &c.bindings[i]; b.kind {
+	case constant:
+		return b.text.Reveal(), true
+	case file:
+		return s.fromFile(b.ref), true
+	case request:
+		return s.fromRequest(b.req)
+	case token:
+		return s.fromToken(b.program, "")
+	case derived:
+		return c.recipe.Params[i].deflt.render(boundValues{c, s}, verbatim)
+	}
+	return "", false
+}
+
+// boundValues gives the values of parameters to templates that mention nothing
+// else.
+type boundValues struct {
+	c *Credential
+	s supplier
+}
+
+func (v boundValues) value(ref *reference) (string, bool) {
+	if ref.kind != refParam {
+		return "", false
+	}
+	return v.c.paramValue(ref.param, v.s)
+}
+
+// TokenProgram knows how to log in for one token of a credential. It is
+// immutable and safe for concurrent use.
+type TokenProgram struct {
+	Name       string
+	Key        []refresher.KeyPart // who the token is; see [refresher.Definition]
+	Params     []refresher.Param   // request parameters that this login mentions, itself or through its parents
+	ParamIndex []int               // where each of Params stands in [Credential.RequestParams]
+	Parents    []ParentRef         // in the order of [refresher.Input].Parents
+	Policy     refresher.Policy
+
+	cred      *Credential
+	decl      *tokenDecl
+	parents   []*TokenProgram // parallel to Parents
+	requests  []*requestParam // parallel to Params
+	mentioned []int           // parameters that the login mentions, also through defaults
+	success   *matcher        // nil: any 2xx
+	errors    []errorRule     // those whose conditions hold
+	refused   []parentRule
+}
+
+// ParentRef is a token that a login needs.
+type ParentRef struct {
+	Credential *Credential
+	Token      string
+	Params     []int // indexes into the child's Params, in the parent's order
+}
+
+// parentRule says which answers to this login refuse a parent.
+type parentRule struct {
+	parent  int // index into Parents
+	matcher *matcher
+}

@@ -1,0 +1,270 @@
+package recipe
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"attache/internal/yamldoc"
+)
+
+// matcherKeys lists the keys of a matcher in a recipe; rules add their own.
+func matcherKeys() []string {
+	return []string{"status", "header", "json", "text", "when", "path", "not_path"}
+}
+
+// routeMatcherKeys lists those of a route's rule, where nothing is left to
+// decide by parameters.
+func routeMatcherKeys() []string {
+	return []string{"status", "header", "json", "text", "path", "not_path"}
+}
+
+// matcher is a set of requirements on an answer; all must hold.
+type matcher struct {
+	when    condition
+	status  []statusRange
+	header  []memberTest // names in canonical form
+	json    []memberTest // gjson paths
+	text    *test
+	path    []*regexp.Regexp // any of
+	notPath []*regexp.Regexp // none of
+}
+
+type statusRange struct{ from, to int }
+
+type memberTest struct {
+	name string
+	want test
+}
+
+// parseMatcher reads the matcher's keys of o. r is nil where there are no
+// parameters.
+func parseMatcher(o yamldoc.Object, r *Recipe) *matcher {
+	m := &matcher{}
+	if !o.Self().IsMap() {
+		return m
+	}
+	if v := o.Get("when"); !v.IsZero() && r != nil {
+		m.when = parseCondition(v, r)
+	}
+	for _, v := range o.Get("status").List(true) {
+		if s, ok := parseStatus(v); ok {
+			m.status = append(m.status, s)
+		}
+	}
+	m.header = parseMembers(o.Get("header"), func(k yamldoc.Value, name string) string {
+		if !isToken(name) {
+			k.Errorf("%q is no header name", name)
+		}
+		return http.CanonicalHeaderKey(name)
+	})
+	m.json = parseMembers(o.Get("json"), func(k yamldoc.Value, name string) string {
+		if name == "" {
+			k.Errorf("the path of the member is empty")
+		}
+		return name
+	})
+	if v := o.Get("text"); !v.IsZero() {
+		t := parseTest(v)
+		if t.matchAbsent() {
+			v.Errorf("want a text or /regular expression/; a body is never absent")
+		}
+		m.text = &t
+	}
+	m.path = parseGlobs(o.Get("path"))
+	m.notPath = parseGlobs(o.Get("not_path"))
+	if !o.Has("status") && !o.Has("header") && !o.Has("json") && !o.Has("text") {
+		o.Self().Errorf("matches every answer; say at least one of status, header, json, text")
+	}
+	return m
+}
+
+func parseMembers(v yamldoc.Value, name func(key yamldoc.Value, name string) string) []memberTest {
+	if !v.IsZero() && v.IsMap() && len(v.Entries()) == 0 {
+		v.Errorf("says nothing: name a member and what it must be")
+	}
+	var tests []memberTest
+	for _, e := range v.Entries() {
+		tests = append(tests, memberTest{name: name(e.Key, e.Name), want: parseTest(e.Value)})
+	}
+	return tests
+}
+
+// parseStatus reads a status code, or a class such as 5xx.
+func parseStatus(v yamldoc.Value) (statusRange, bool) {
+	text, ok := v.Text()
+	if !ok {
+		return statusRange{}, false
+	}
+	if len(text) == 3 && strings.EqualFold(text[1:], "xx") && text[0] >= '1' && text[0] <= '5' {
+		from := int(text[0]-'0') * 100
+		return statusRange{from, from + 99}, true
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 100 || n > 999 {
+		v.Errorf("%q is no status; want a number such as 403, or a class such as 5xx", shorten(text, 20))
+		return statusRange{}, false
+	}
+	return statusRange{n, n}, true
+}
+
+// parseGlobs reads path patterns: * stays within a segment, ** crosses them.
+// They become regular expressions, which match in linear time.
+func parseGlobs(v yamldoc.Value) []*regexp.Regexp {
+	var globs []*regexp.Regexp
+	for _, item := range v.List(true) {
+		text, ok := item.Text()
+		if !ok {
+			continue
+		}
+		if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "*") {
+			item.Errorf("a path starts with / or **")
+			continue
+		}
+		re, err := regexp.Compile(globPattern(text))
+		if err != nil { // far too long, or not UTF-8
+			item.Errorf("not usable as a path: %v", err)
+			continue
+		}
+		globs = append(globs, re)
+	}
+	return globs
+}
+
+func globPattern(glob string) string {
+	var b strings.Builder
+	b.WriteString(`(?s)\A`)
+	for glob != "" {
+		switch {
+		case strings.HasPrefix(glob, "**"):
+			b.WriteString(`.*`)
+			glob = glob[2:]
+		case glob[0] == '*':
+			b.WriteString(`[^/]*`)
+			glob = glob[1:]
+		default:
+			i := strings.IndexByte(glob, '*')
+			if i < 0 {
+				i = len(glob)
+			}
+			b.WriteString(regexp.QuoteMeta(glob[:i]))
+			glob = glob[i:]
+		}
+	}
+	b.WriteString(`\z`)
+	return b.String()
+}
+
+// needsBody reports whether the body decides.
+func (m *matcher) needsBody() bool { return len(m.json) > 0 || m.text != nil }
+
+// matchHead checks everything but the body.
+func (m *matcher) matchHead(a *answer) bool {
+	if len(m.status) > 0 && !matchStatus(m.status, a.status) {
+		return false
+	}
+	for i := range m.header {
+		if !matchHeader(&m.header[i], a) {
+			return false
+		}
+	}
+	if len(m.path) > 0 && !matchPath(m.path, a.path) {
+		return false
+	}
+	return !matchPath(m.notPath, a.path)
+}
+
+// matchBody checks the body alone.
+func (m *matcher) matchBody(a *answer) bool {
+	for i := range m.json {
+		member, ok := a.member(m.json[i].name)
+		if !ok || !m.json[i].want.matchJSON(member) {
+			return false
+		}
+	}
+	return m.text == nil || m.text.matchContent(string(a.body))
+}
+
+func (m *matcher) match(a *answer) bool { return m.matchHead(a) && m.matchBody(a) }
+
+func matchStatus(ranges []statusRange, status int) bool {
+	for _, r := range ranges {
+		if status >= r.from && status <= r.to {
+			return true
+		}
+	}
+	return false
+}
+
+func matchHeader(t *memberTest, a *answer) bool {
+	values := a.header.Values(t.name)
+	if len(values) == 0 {
+		return t.want.matchAbsent()
+	}
+	for _, v := range values {
+		if t.want.matchText(v) {
+			return true
+		}
+	}
+	return false
+}
+
+func matchPath(globs []*regexp.Regexp, path string) bool {
+	for _, g := range globs {
+		if g.MatchString(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// explain says why the matcher does not hold: `resultCode is "1", want "0"`. It
+// says nothing about the status, nor when the body is no JSON. What it quotes
+// comes from the answer: scrub it.
+func (m *matcher) explain(a *answer) string {
+	for i := range m.header {
+		if t := &m.header[i]; !matchHeader(t, a) {
+			return fmt.Sprintf("header %s is not %s", t.name, t.want)
+		}
+	}
+	if len(m.json) > 0 {
+		if _, ok := a.document(); !ok {
+			return ""
+		}
+	}
+	for i := range m.json {
+		t := &m.json[i]
+		member, _ := a.member(t.name)
+		if t.want.matchJSON(member) {
+			continue
+		}
+		if text, ok := jsonScalar(member); ok {
+			return fmt.Sprintf("%s is %q, want %s", t.name, shorten(text, 60), t.want)
+		}
+		if !member.Exists() || member.Type == gjson.Null {
+			return fmt.Sprintf("%s is missing, want %s", t.name, t.want)
+		}
+		return fmt.Sprintf("%s is not %s", t.name, t.want)
+	}
+	if m.text != nil && !m.text.matchContent(string(a.body)) {
+		return "the text does not match " + m.text.String()
+	}
+	return "the path does not match"
+}
+
+// found tells what the members that the matcher looks at hold: "code 4005". It
+// is for matchers that match. What it quotes comes from the answer: scrub it.
+func (m *matcher) found(a *answer) string {
+	var words []string
+	for i := range m.json {
+		member, _ := a.member(m.json[i].name)
+		if text, ok := jsonScalar(member); ok {
+			words = append(words, m.json[i].name+" "+shorten(text, 60))
+		}
+	}
+	return strings.Join(words, ", ")
+}

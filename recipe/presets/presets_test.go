@@ -1,0 +1,173 @@
+// These tests check what transcripts cannot show: who shares a token with
+// whom, and when tokens are renewed.
+package presets_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"attache/internal/exchange"
+	"attache/internal/secret"
+	"attache/internal/yamldoc"
+	"attache/recipe"
+	"attache/refresher"
+)
+
+// bind makes a credential of a preset. A value that begins with "header:" comes
+// from the request.
+func bind(t *testing.T, preset string, with map[string]string) *recipe.Credential {
+	t.Helper()
+	r, ok := recipe.Preset(preset)
+	if !ok {
+		t.Fatalf("there is no recipe %s", preset)
+	}
+	origins := map[string]recipe.Origin{}
+	for name, text := range with {
+		if header, ok := strings.CutPrefix(text, "header:"); ok {
+			origins[name] = recipe.Origin{Request: exchange.Name{In: exchange.Header, Name: header}}
+			continue
+		}
+		origins[name] = recipe.Origin{Ref: secret.Literal(text)}
+	}
+	rep := &yamldoc.Report{}
+	c, ok := recipe.Bind(rep, r, recipe.BindConfig{Name: "cred", With: origins})
+	if !ok {
+		t.Fatal(rep.Err())
+	}
+	return c
+}
+
+// token returns the program of a token.
+func token(t *testing.T, c *recipe.Credential, name string) *recipe.TokenProgram {
+	t.Helper()
+	for _, p := range c.Tokens() {
+		if p.Name == name {
+			return p
+		}
+	}
+	t.Fatalf("%s has no token %s", c.Recipe().Name, name)
+	return nil
+}
+
+// with returns base with more names and values.
+func with(base map[string]string, more ...string) map[string]string {
+	merged := maps.Clone(base)
+	for i := 0; i+1 < len(more); i += 2 {
+		merged[more[i]] = more[i+1]
+	}
+	return merged
+}
+
+func ums() map[string]string {
+	return map[string]string{"channel_key": "k", "master_secret": "s", "type": "dingtalkcc"}
+}
+
+func qiniu() map[string]string {
+	return map[string]string{"endpoint": "https://im.example.com", "app_id": "a", "user_id": "1", "password": "p"}
+}
+
+func aicc() map[string]string {
+	return map[string]string{"endpoint": "https://aicc.example.com", "app_key": "k", "app_secret": "s", "channel_id": "c", "user_id": "header:X-User-Id"}
+}
+
+func openim() map[string]string {
+	return map[string]string{"endpoint": "https://im.example.com", "secret": "s"}
+}
+
+func openimUser() map[string]string {
+	return with(openim(), "platform_id", "1", "user_id", "header:X-User-Id")
+}
+
+// Credentials that differ in what no login mentions share their tokens; all
+// others must not.
+func TestWhoSharesAToken(t *testing.T) {
+	tests := []struct {
+		what, preset, token string
+		a, b                map[string]string
+		same                bool
+	}{
+		{"both DingTalk APIs", "jiguang-ums", "channel", ums(), with(ums(), "dingtalk", "new"), true},
+		{"another channel", "jiguang-ums", "channel", ums(), with(ums(), "channel_key", "other"), false},
+		{"another type", "jiguang-ums", "channel", ums(), with(ums(), "type", "wechatoa"), false},
+		{"another secret", "jiguang-ums", "channel", ums(), with(ums(), "master_secret", "other"), false},
+		{"another user", "qiniu-im", "access", qiniu(), with(qiniu(), "user_id", "2"), false},
+		{"another application", "qiniu-im", "access", qiniu(), with(qiniu(), "app_id", "b"), false},
+		{"another device", "qiniu-im", "access", qiniu(), with(qiniu(), "device_guid", "d"), false},
+		{"access, another channel", "huawei-aicc", "access", aicc(), with(aicc(), "channel_id", "d"), true},
+		{"access, one user", "huawei-aicc", "access", aicc(), with(aicc(), "user_id", "anna"), true},
+		{"messaging, another channel", "huawei-aicc", "messaging", aicc(), with(aicc(), "channel_id", "d"), false},
+		{"messaging, another language", "huawei-aicc", "messaging", aicc(), with(aicc(), "locale", "en"), true},
+		{"messaging, another name", "huawei-aicc", "messaging", aicc(), with(aicc(), "user_name", "header:X-User-Name"), true},
+		{"messaging, another application", "huawei-aicc", "messaging", aicc(), with(aicc(), "app_key", "j"), false},
+		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
+		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
+		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
+	}
+	for _, tt := range tests {
+		a := token(t, bind(t, tt.preset, tt.a), tt.token).Key
+		b := token(t, bind(t, tt.preset, tt.b), tt.token).Key
+		if d := cmp.Diff(a, b); (d == "") != tt.same {
+			t.Errorf("%s, %s: same token is %v, want %v\n%s", tt.preset, tt.what, d == "", tt.same, d)
+		}
+	}
+}
+
+// A request parameter makes instances only of those tokens whose login
+// mentions it.
+func TestTokensOfUsers(t *testing.T) {
+	tests := []struct {
+		preset, token string
+		with          map[string]string
+		want          []refresher.Param
+	}{
+		{"huawei-aicc", "access", aicc(), nil},
+		{"huawei-aicc", "messaging", with(aicc(), "user_name", "header:X-User-Name"), []refresher.Param{
+			{Name: "user_id", Identity: true}, {Name: "user_name", Identity: false}}},
+		{"openim", "user", openimUser(), []refresher.Param{{Name: "user_id", Identity: true}}},
+		{"openim/user", "admin", openimUser(), nil},
+		{"openim/user", "user", openimUser(), []refresher.Param{{Name: "user_id", Identity: true}}},
+	}
+	for _, tt := range tests {
+		if d := cmp.Diff(tt.want, token(t, bind(t, tt.preset, tt.with), tt.token).Params); d != "" {
+			t.Errorf("%s, token %s (-want +got):\n%s", tt.preset, tt.token, d)
+		}
+	}
+}
+
+// What recipes say about renewal. Margins and hourly limits are left to whoever
+// knows the account.
+func TestRenewal(t *testing.T) {
+	tests := []struct {
+		preset string
+		with   map[string]string
+		want   map[string]refresher.Policy
+	}{
+		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
+		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
+		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
+		{"openim", openimUser(), map[string]refresher.Policy{"user": {}}},
+		{"openim/admin", openim(), map[string]refresher.Policy{"admin": {}}},
+		{"openim/user", openimUser(), map[string]refresher.Policy{"admin": {}, "user": {PreviousDies: true}}},
+	}
+	seen := map[string]bool{}
+	for _, tt := range tests {
+		seen[tt.preset] = true
+		got := map[string]refresher.Policy{}
+		for _, p := range bind(t, tt.preset, tt.with).Tokens() {
+			policy := p.Policy
+			policy.Timeout = 0 // every recipe has one
+			got[p.Name] = policy
+		}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.preset, d)
+		}
+	}
+	for _, name := range recipe.PresetNames() {
+		if !seen[name] {
+			t.Errorf("%s: nothing is said here about its renewal", name)
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package recipe
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"regexp"
+	"slices"
+	"strings"
+
+	"attache/refresher"
+)
+
+// Trace is like [Source.Fetch] and also tells what happened, whether or not
+// the login succeeds.
+func (t *TokenProgram) Trace(ctx context.Context, rt http.RoundTripper, in refresher.Input) (Transcript, refresher.Token, error) {
+	return t.Source(rt, "attache").trace(ctx, in)
+}
+
+func (s *Source) trace(ctx context.Context, in refresher.Input) (Transcript, refresher.Token, error) {
+	tr := &tracer{}
+	a := &attempt{s: s, t: s.program, in: in, trace: tr}
+	token, err := a.run(ctx)
+	tr.out.Warnings = a.warnings
+	return tr.out, token, err
+}
+
+// Transcript tells what happened during a login: what was sent, what came
+// back, what was taken from it. It holds no secret: secrets are replaced
+// before the request is written down, and what an answer holds is scrubbed,
+// masked where it looks like a token, and cut.
+type Transcript struct {
+	Steps    []Step
+	Warnings []string
+}
+
+// Step is a part of a transcript.
+type Step struct {
+	Title string
+	Lines []string
+}
+
+// Write writes the transcript as text.
+func (t Transcript) Write(w io.Writer) error {
+	var b strings.Builder
+	for _, s := range t.Steps {
+		fmt.Fprintf(&b, "%s\n", s.Title)
+		for _, l := range s.Lines {
+			fmt.Fprintf(&b, "    %s\n", l)
+		}
+	}
+	for _, text := range t.Warnings {
+		fmt.Fprintf(&b, "Warning: %s\n", text)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// tracer collects a transcript. A nil tracer does nothing.
+type tracer struct{ out Transcript }
+
+func (tr *tracer) step(title string, lines ...string) {
+	if tr != nil {
+		tr.out.Steps = append(tr.out.Steps, Step{title, lines})
+	}
+}
+
+// request writes down the request: it is built a second time, with a word in
+// place of each secret, so that no spelling of one can slip through.
+func (tr *tracer) request(a *attempt) {
+	if tr == nil {
+		return
+	}
+	req, err := a.t.decl.request.build(context.Background(), maskedValues{a}, a.s.userAgent)
+	if err != nil {
+		tr.step("Sent", "(cannot be shown: "+a.scrub(err.Error(), maxErrorText)+")")
+		return
+	}
+	if a.t.decl.request.basic != nil && req.Header.Get("Authorization") != "" {
+		req.Header.Set("Authorization", "Basic redacted")
+	}
+	body := ""
+	if req.Body != nil {
+		data, _ := io.ReadAll(req.Body) // from memory: it cannot fail
+		body = string(data)
+		req.Body = http.NoBody
+	}
+	head, _ := httputil.DumpRequest(req, false)
+	lines := []string{req.Method + " " + req.URL.String()}
+	for _, l := range strings.Split(strings.TrimSpace(string(head)), "\r\n")[1:] {
+		if !strings.HasPrefix(l, "Host: ") {
+			lines = append(lines, l)
+		}
+	}
+	slices.Sort(lines[1:])
+	if body != "" {
+		lines = append(lines, "", body)
+	}
+	for i := range lines {
+		lines[i] = a.scrub(lines[i], maxTraced)
+	}
+	tr.step("Sent", lines...)
+}
+
+// maskedValues shows a word for everything that is secret.
+type maskedValues struct{ *attempt }
+
+func (m maskedValues) value(ref *reference) (string, bool) {
+	text, ok := m.attempt.value(ref)
+	hidden := false
+	switch ref.kind {
+	case refParam:
+		hidden = m.secretParam(ref.param)
+	case refLet:
+		hidden = m.t.decl.lets[ref.let].secret()
+	case refToken:
+		hidden = true
+	}
+	if ok && hidden {
+		return "redacted", true
+	}
+	return text, ok
+}
+
+// secretParam reports whether a parameter is secret, another credential's
+// token, or derived from one that is. What begins a url is shown all the same:
+// without it there would be no url.
+func (m maskedValues) secretParam(i int) bool {
+	c := m.t.cred
+	switch p := &c.recipe.Params[i]; {
+	case p.Type == TypeURL:
+		return false
+	case p.Secret || c.bindings[i].kind == token:
+		return true
+	case c.bindings[i].kind == derived:
+		return slices.ContainsFunc(p.deflt.refs(), func(ref *reference) bool { return m.secretParam(ref.param) })
+	}
+	return false
+}
+
+// maxTraced bounds each line of a transcript, in bytes.
+const maxTraced = 2000
+
+// answer writes down the answer.
+func (tr *tracer) answer(a *attempt, ans *answer) {
+	if tr == nil {
+		return
+	}
+	lines := tr.head(a, ans)
+	if len(ans.body) > 0 {
+		lines = append(lines, "", a.maskAnswer(string(ans.body)))
+	}
+	tr.step("Received", lines...)
+}
+
+// unread writes down an answer whose body could not be read.
+func (tr *tracer) unread(a *attempt, ans *answer, err error) {
+	if tr == nil {
+		return
+	}
+	tr.step("Received", append(tr.head(a, ans), "", "("+a.scrub(err.Error(), maxErrorText)+")")...)
+}
+
+func (tr *tracer) head(a *attempt, ans *answer) []string {
+	lines := []string{fmt.Sprintf("%d %s", ans.status, http.StatusText(ans.status))}
+	h, _ := ans.header.(http.Header)
+	for name, values := range h {
+		for _, v := range values {
+			if name == "Set-Cookie" {
+				cookie, _, _ := strings.Cut(v, "=")
+				v = cookie + "=[masked]"
+			}
+			lines = append(lines, name+": "+a.maskAnswer(v))
+		}
+	}
+	slices.Sort(lines[1:])
+	return lines
+}
+
+var (
+	secretMember = regexp.MustCompile(`(?i)("[^"]*(?:token|secret|passw|ticket|session|credential|key)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"`)
+	longWord     = regexp.MustCompile(`[A-Za-z0-9_+/=.%~-]{24,}`)
+)
+
+// maskAnswer hides what could be a token even if the recipe does not know it.
+func (a *attempt) maskAnswer(text string) string {
+	text = a.scrub(text, 0)
+	text = secretMember.ReplaceAllString(text, `${1}"[masked]"`)
+	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
+		return fmt.Sprintf("[%d characters]", len(word))
+	})
+	if len(text) > maxTraced {
+		text = strings.ToValidUTF8(text[:maxTraced], "") + "…"
+	}
+	return text
+}
+
+// accepted writes down what was taken from the answer.
+func (tr *tracer) accepted(from *extractor, t refresher.Token, life lifetimeChoice) {
+	if tr == nil {
+		return
+	}
+	lines := []string{fmt.Sprintf("value: %s, %d bytes, from %s", t.Value, len(t.Value.Reveal()), from)}
+	for name, text := range t.Outputs {
+		lines = append(lines, fmt.Sprintf("output %s: %s", name, text))
+	}
+	slices.Sort(lines[1:])
+	for _, why := range life.skipped {
+		lines = append(lines, "not usable as lifetime: "+why)
+	}
+	d := life.d.String()
+	if life.d == 0 {
+		d = "until refused"
+	}
+	tr.step("Taken", append(lines, fmt.Sprintf("lifetime: %s, from %s", d, life.from))...)
+}

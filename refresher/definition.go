@@ -1,0 +1,75 @@
+package refresher
+
+import "time"
+
+// Definition describes one token of one credential: who it is, how to log in
+// and within which bounds. The engine keeps its instances in a [Pool].
+type Definition struct {
+	// Credential, Token and Recipe name the token in events and status. They
+	// are no part of an instance's identity.
+	Credential, Token, Recipe string
+	// Key is everything that identifies issuer and account: the recipe, the
+	// token, and every parameter that the login mentions, directly or through
+	// the tokens it needs, less those that are no part of the identity.
+	// Instances with equal keys are one instance, whatever credential names
+	// them, so the order of the parts is the recipe's, never the
+	// configuration's.
+	Key []KeyPart
+	// Params names the values that come from requests, in the order of
+	// [Params]. Empty: there is exactly one instance, which is refreshed from
+	// the start. Otherwise instances are made as requests ask for them.
+	Params []Param
+	// Parents are tokens that the login needs, in the order of
+	// [Input].Parents. Their pools belong to the same engine.
+	Parents []Parent
+	Source  Source
+	Policy  Policy
+	// Limits bounds pools that take Params; ignored otherwise.
+	Limits Limits
+}
+
+// KeyPart is one part of an identity: a fixed text, or the value of a request
+// parameter.
+type KeyPart struct {
+	Name  string
+	Value string // for a fixed text; secrets may stand here, only a hash is kept
+	// FromRequest says that the value is that of Params[Param].
+	FromRequest bool
+	Param       int
+}
+
+// Param is a value that comes from a request.
+type Param struct {
+	Name string
+	// Identity false: instances that differ in this value alone are one
+	// instance, and a login uses the latest value.
+	Identity bool
+}
+
+// Parent is a token that a login needs. Params says which of the child's
+// parameters are the parent's, in the parent's order.
+type Parent struct {
+	Pool   *Pool
+	Params []int
+}
+
+// Limits bounds the instances of a pool that takes parameters. Values that are
+// not positive stand for the defaults.
+type Limits struct {
+	Max             int           // instances at a time; 0: 10000
+	Idle            time.Duration // an instance not used for so long goes; 0: 30m
+	LoginsPerMinute int           // 0: 600
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Max <= 0 {
+		l.Max = 10000
+	}
+	if l.Idle <= 0 {
+		l.Idle = 30 * time.Minute
+	}
+	if l.LoginsPerMinute <= 0 {
+		l.LoginsPerMinute = 600
+	}
+	return l
+}

@@ -1,0 +1,339 @@
+package refresher
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// evictedPins is the pin count of an instance that is gone: so low that no
+// number of late pins makes it positive.
+const evictedPins = -1 << 30
+
+// current is what readers see of an instance: one immutable record.
+type current struct {
+	token  Token
+	usable bool // false once the token was refused
+}
+
+// Instance is one live token for one set of parameter values. Get one from
+// [Pool.Instance]. Its methods may be called concurrently.
+//
+// Locks are taken in this order: the pool's, a child's, its parents', then
+// those of scheduler and login rate.
+type Instance struct {
+	pool    *Pool
+	key     StoreKey
+	parents []*Instance // pinned as long as the instance lives
+
+	cur    atomic.Pointer[current] // nil: no token yet; written with mu held
+	params atomic.Pointer[Params]  // the latest values
+	pins   atomic.Int64
+	used   atomic.Int64 // last use, nanoseconds since Engine.epoch; kept for keyed pools
+	always atomic.Bool  // refreshed though nobody uses it, and never evicted
+	asleep atomic.Bool  // due, but nobody wants it: the next use wakes it
+
+	// The scheduler's, under its lock.
+	wakeAt    time.Time
+	heapIndex int
+
+	// The pool's, under its lock.
+	place  int   // in the heap of recency
+	listed int64 // used, as far as that heap knows
+
+	mu         sync.Mutex
+	changed    chan struct{} // closed at the next change; nil while nobody waits
+	waiters    int
+	children   map[*Instance]struct{} // wait for this instance or failed with it
+	running    bool                   // a login runs
+	admitted   bool                   // the next login's unit of the login rate was taken
+	queued     bool                   // waits for such a unit in the background
+	outdated   bool                   // Renew was called: the next login does not wait until the token is due
+	renewing   bool                   // the running login is the one that Renew asked for
+	repeat     []refusedParent        // the next login repeats one that these parents made fail
+	logins     history
+	due        time.Time // by the monotonic clock; zero: never
+	dueWall    time.Time // the same by the wall clock
+	notUntil   time.Time // back-off: no login starts before
+	passing    time.Time // until then refusals of the current token are passed on
+	failures   int       // since the last success
+	series     int       // of them, those in a row that back off alike
+	sameness   int       // logins in a row that returned the value that was there
+	lastErr    *FetchError
+	success    time.Time // of the last login, by the wall clock
+	stored     uint64    // generation that the store was last seen to hold
+	saveAt     time.Time // the token in service is to be saved then; zero: it is saved
+	saving     bool      // a save runs
+	unsaved    int       // saves that failed in a row
+	wantedFrom int64     // a use since then, on used's clock, is a reason to log in
+	extended   time.Time // last extension of the expiry by an offer
+	budgets    map[string]*budget
+}
+
+// refusedParent is a token of Instance.parents[index] that a login was refused
+// with.
+type refusedParent struct {
+	index int
+	token Token
+}
+
+func newInstance(p *Pool, key StoreKey, params Params, parents []*Instance) *Instance {
+	in := &Instance{pool: p, key: key, parents: parents}
+	in.pins.Store(1)
+	in.params.Store(&params)
+	in.always.Store(!p.Keyed())
+	in.used.Store(int64(time.Since(p.engine.epoch)))
+	in.listed = in.used.Load()
+	return in
+}
+
+// keep makes the instance one that is refreshed though nobody uses it, and that
+// is never evicted.
+func (in *Instance) keep() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.always.Store(true)
+	in.asleep.Store(false) // uses of such an instance wake nobody
+	in.plan()
+}
+
+// Release takes back the pin of [Pool.Instance].
+func (in *Instance) Release() {
+	if !in.always.Load() { // those are never evicted, and their pins not counted down
+		in.pins.Add(-1)
+	}
+}
+
+// Peek returns the token if it is usable right now. It takes no lock and
+// allocates nothing.
+func (in *Instance) Peek() (Token, bool) {
+	if !in.always.Load() {
+		in.markUsed()
+	}
+	return in.peek()
+}
+
+// peek is Peek without counting as a use.
+func (in *Instance) peek() (Token, bool) {
+	cur := in.cur.Load()
+	if cur == nil || !cur.usable || cur.token.ExpiredAt(in.pool.engine.now()) {
+		return Token{}, false
+	}
+	return cur.token, true
+}
+
+func (in *Instance) markUsed() {
+	in.used.Store(int64(time.Since(in.pool.engine.epoch)))
+	if in.asleep.Load() && in.asleep.CompareAndSwap(true, false) {
+		in.mu.Lock()
+		in.plan()
+		in.mu.Unlock()
+	}
+}
+
+// Token returns a usable token. It blocks only while there is none, at most
+// until ctx ends, and fails at once when the next login lies beyond ctx's
+// deadline. Errors are *[UnavailableError], *[LimitError] and [ErrClosed].
+//
+// When the login after a refusal returned the refused value again, the token
+// may have the generation that was refused: pass the refusal on then.
+func (in *Instance) Token(ctx context.Context) (Token, error) {
+	if t, ok := in.Peek(); ok {
+		return t, nil
+	}
+	return in.wait(ctx)
+}
+
+func (in *Instance) wait(ctx context.Context) (Token, error) {
+	for {
+		changed, err := in.await(ctx)
+		if err != nil {
+			return Token{}, err
+		}
+		if changed != nil {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			case <-in.pool.engine.ctx.Done():
+			}
+			in.leave()
+		}
+		if t, ok := in.Peek(); ok {
+			return t, nil
+		}
+	}
+}
+
+// leave ends what await began.
+func (in *Instance) leave() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.waiters--
+	if in.waiters == 0 {
+		in.plan() // from now on it may become idle
+	}
+}
+
+// await registers a waiter and returns the channel that is closed at the next
+// change, or nil when a token came meanwhile, or an error when waiting is in
+// vain.
+func (in *Instance) await(ctx context.Context) (<-chan struct{}, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if _, ok := in.peek(); ok {
+		return nil, nil
+	}
+	if in.pool.engine.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	now := time.Now()
+	at := in.nextAttempt(now)
+	if err := ctx.Err(); err != nil {
+		return nil, in.unavailable(at.Sub(now), err)
+	}
+	if deadline, ok := ctx.Deadline(); ok && at.After(deadline) {
+		return nil, in.unavailable(at.Sub(now), nil)
+	}
+	if err := in.admit(); err != nil {
+		return nil, err
+	}
+	if in.changed == nil {
+		in.changed = make(chan struct{})
+	}
+	in.waiters++
+	in.plan()
+	return in.changed, nil
+}
+
+// unavailable says why there is no token: by the instance's own last failure,
+// else by that of the parent it waits for, else by cause.
+func (in *Instance) unavailable(wait time.Duration, cause error) error {
+	e := &UnavailableError{Credential: in.pool.def.Credential, Token: in.pool.def.Token, RetryAfter: max(wait, 0), Err: cause}
+	if last := in.lastFailure(); last != nil {
+		e.Class, e.Err = last.Class, last
+	}
+	if e.Err == nil {
+		e.Err = context.DeadlineExceeded
+	}
+	return e
+}
+
+func (in *Instance) lastFailure() *FetchError {
+	if in.lastErr != nil {
+		return in.lastErr
+	}
+	for _, parent := range in.parents {
+		if _, ok := parent.peek(); ok {
+			continue
+		}
+		parent.mu.Lock()
+		last := parent.lastFailure()
+		parent.mu.Unlock()
+		if last != nil {
+			return last
+		}
+	}
+	return nil
+}
+
+// nextAttempt returns when the next login starts as far as is known, its
+// parents' included. A parent without a token will tell of its next token or
+// failure. It is called with in.mu held.
+func (in *Instance) nextAttempt(now time.Time) time.Time {
+	if _, usable := in.peek(); usable || in.running {
+		return now // a token came meanwhile, or comes; nextLogin is about the one after
+	}
+	at := in.nextLogin(now)
+	for _, parent := range in.parents {
+		if _, ok := parent.peek(); ok {
+			continue
+		}
+		parent.mu.Lock()
+		parent.adopt(in)
+		at = later(at, parent.nextAttempt(now))
+		parent.mu.Unlock()
+	}
+	return at
+}
+
+// notify wakes all waiters, who then look for themselves. It is called with
+// in.mu held.
+func (in *Instance) notify() {
+	if in.changed != nil {
+		close(in.changed)
+		in.changed = nil
+	}
+}
+
+// Status returns what may be shown of the instance.
+func (in *Instance) Status() InstanceStatus {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	now := in.pool.engine.now()
+	s := InstanceStatus{
+		Phase:       in.phase(now),
+		LastSuccess: in.success,
+		Failures:    in.failures,
+		Waiters:     in.waiters,
+		DueAt:       in.dueWall,
+	}
+	if cur := in.cur.Load(); cur != nil {
+		s.Generation, s.IssuedAt, s.ExpiresAt = cur.token.Generation, cur.token.IssuedAt, cur.token.ExpiresAt
+	}
+	if in.lastErr != nil {
+		s.Class, s.LastError = in.lastErr.Class, in.lastErr.Error()
+	}
+	if at := in.nextLogin(time.Now()); !at.IsZero() && !in.asleep.Load() {
+		s.NextAttempt = now.Add(time.Until(at)).Round(0)
+	}
+	return s
+}
+
+// phase derives the state from the record and the time.
+func (in *Instance) phase(now time.Time) Phase {
+	cur := in.cur.Load()
+	switch {
+	case in.lastErr != nil && in.lastErr.Class == Permanent:
+		return Blocked
+	case cur == nil || !cur.usable:
+		return Empty
+	case cur.token.ExpiredAt(now):
+		return Expired
+	case !in.dueWall.IsZero() && !now.Before(in.dueWall):
+		return Due
+	}
+	return Fresh
+}
+
+// setParams keeps the latest values for the next login, and for those of the
+// tokens that it needs. They are inputs of the login: one that failed for good
+// is tried again. (One that is throttled or cannot reach its upstream is not:
+// clients could undo the back-off by alternating values.)
+func (in *Instance) setParams(params Params) {
+	old := in.params.Load()
+	if slices.Equal(*old, params) {
+		return
+	}
+	latest := params // so that params itself need not live on the heap
+	in.params.Store(&latest)
+	for i, parent := range in.parents {
+		if p := in.pool.def.Parents[i]; parent.pool == p.Pool && p.Pool.volatile {
+			parent.setParams(p.pick(params))
+		}
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.lastErr != nil && in.lastErr.Class == Permanent {
+		in.unblock()
+	}
+}
+
+// renew is [Pool.Renew] of one instance.
+func (in *Instance) renew() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.outdated = true
+	in.unblock()
+}

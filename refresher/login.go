@@ -1,0 +1,314 @@
+package refresher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"attache/internal/exchange"
+)
+
+// outcome is what one login attempt came to. Exactly one of err, held and
+// token is set.
+type outcome struct {
+	token    Token
+	adopted  bool  // from the store
+	replaced bool  // its expiry made no sense
+	unsaved  bool  // the store does not have it
+	held     bool  // another process is logging in
+	err      error // the source's
+	stored   uint64
+	lease    Lease // to be released at the end; nil: none
+	took     time.Duration
+}
+
+// login makes one attempt. It runs in a goroutine of its own, without a lock.
+func (in *Instance) login(input Input) {
+	start := time.Now()
+	got := in.obtain(input)
+	got.took = time.Since(start)
+	if got.err != nil {
+		got.release()
+	}
+	switch {
+	case got.err != nil && in.pool.engine.ctx.Err() != nil:
+		in.abandon()
+	case got.err != nil:
+		in.fail(input, got)
+	case got.held:
+		in.hold()
+	default:
+		in.succeed(got)
+		got.release() // I/O perhaps: nobody waits for it
+		in.finish()
+	}
+}
+
+// release gives the lease back. The next login must not start before, or it
+// would take this process for another one.
+func (o *outcome) release() {
+	if o.lease != nil {
+		o.lease.Release()
+	}
+}
+
+// obtain looks in the store before and after it gets the lease, and only then
+// logs in.
+func (in *Instance) obtain(input Input) (got outcome) {
+	if in.load(&got) {
+		return got
+	}
+	ctx, cancel := context.WithTimeout(in.pool.engine.ctx, storeTimeout)
+	lease, err := in.pool.engine.store.Acquire(ctx, in.key, in.pool.def.Policy.Timeout+leaseMargin)
+	cancel()
+	switch {
+	case errors.Is(err, ErrHeld):
+		got.held = true
+		return got
+	case err != nil:
+		in.storeFailed("acquire", err)
+	default:
+		got.lease = lease
+		// Somebody may have logged in between the look and the lease.
+		if in.load(&got) {
+			return got
+		}
+	}
+	got.token, got.err = in.fetch(input)
+	if got.err == nil {
+		got.token, got.replaced = believable(got.token, in.pool.engine.now())
+		in.persist(&got)
+	}
+	return got
+}
+
+// fetch calls the source under its time-out. A panic in a source must not take
+// the other tokens down with it.
+func (in *Instance) fetch(input Input) (t Token, err error) {
+	in.mu.Lock()
+	in.logins.add(time.Now(), in.pool.def.Policy.MaxPerHour)
+	in.mu.Unlock()
+	ctx, cancel := context.WithTimeout(in.pool.engine.ctx, in.pool.def.Policy.Timeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			// The panic's text may hold anything, so it is not shown.
+			err = &FetchError{Class: Transient, Err: fmt.Errorf("the source panicked with a %T", p)}
+		}
+	}()
+	t, err = in.pool.def.Source.Fetch(ctx, input)
+	if err == nil && t.Value.IsEmpty() {
+		err = &FetchError{Class: Transient, Err: errors.New("the login returned an empty token")}
+	}
+	return t, err
+}
+
+// succeed publishes the token of a login or of the store; finish must follow.
+func (in *Instance) succeed(got outcome) {
+	in.mu.Lock()
+	now := time.Now()
+	repeated := in.repeat
+	in.repeat = nil
+	in.stored = got.stored
+	in.success = in.pool.engine.now().Round(0)
+	if got.adopted && !in.always.Load() {
+		in.pool.logins.give()
+	}
+	// A renewal in traffic or a refusal may have come in while the login ran;
+	// the login's result is the later one.
+	saved := got.token.Generation
+	got.token.Generation = max(saved, in.number(got.token, 0))
+	notUntil := in.noteSame(got.token, now)
+	children := in.publish(got.token)
+	in.notUntil = notUntil
+	if got.unsaved || got.token.Generation != saved {
+		in.planSave(now, got.unsaved)
+	}
+	ev := in.event(LoggedIn)
+	if got.adopted {
+		ev.Kind = Adopted
+	}
+	ev.Duration, ev.ExpiryReplaced = got.took, got.replaced
+	in.mu.Unlock()
+	in.pool.engine.observe(ev)
+	tell(children)
+	for _, r := range repeated {
+		in.parents[r.index].Accepted(r.token, in.asCause())
+	}
+}
+
+// finish lets the next login start.
+func (in *Instance) finish() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.running = false
+	in.notify() // whoever waits already, for the one after, can now see how long
+	in.plan()
+}
+
+// noteSame deals with a login that returned the value that is there already:
+// when the policy says so, it backs off, and refusals of a value that is back
+// in service are passed on meanwhile. It is called with in.mu held, and returns
+// when the next login may start.
+func (in *Instance) noteSame(t Token, now time.Time) time.Time {
+	policy, cur := in.pool.def.Policy, in.cur.Load()
+	if !policy.SameValueBacksOff || cur == nil || !cur.token.Value.Equal(t.Value) {
+		in.sameness, in.passing = 0, time.Time{}
+		return time.Time{}
+	}
+	in.sameness++
+	until := now.Add(policy.Delay(in.sameness, nil, in.pool.engine.rand()))
+	if !cur.usable {
+		in.passing = until
+	}
+	return until
+}
+
+// publish makes t the current token. It is called with in.mu held and returns
+// the children to be told once it is not.
+func (in *Instance) publish(t Token) []*Instance {
+	e := in.pool.engine
+	t.memo = newMemo()
+	in.cur.Store(&current{token: t, usable: true})
+	in.due, in.dueWall = time.Time{}, time.Time{}
+	if due := in.pool.def.Policy.Due(t, e.rand()); due > 0 {
+		in.dueWall = t.IssuedAt.Add(due)
+		in.due = time.Now().Add(in.dueWall.Sub(e.now().Round(0)))
+	}
+	in.wantedFrom = int64(time.Since(e.epoch))
+	in.failures, in.series, in.lastErr = 0, 0, nil
+	in.notify()
+	return in.takeChildren()
+}
+
+func tell(children []*Instance) {
+	for _, child := range children {
+		child.parentChanged()
+	}
+}
+
+// fail notes a failed login and starts the back-off, unless the login failed
+// because a parent was refused: then it is repeated once, at once.
+func (in *Instance) fail(input Input, got outcome) {
+	fetch := asFetchError(got.err)
+	repeat := in.rejectParents(input, fetch)
+	in.mu.Lock()
+	in.running = false
+	in.outdated = in.outdated || in.renewing
+	in.repeat = repeat
+	if repeat == nil {
+		in.backOff(fetch, time.Now())
+	}
+	in.notify()
+	in.plan()
+	ev := in.event(LoginFailed)
+	ev.Class, ev.Err, ev.Duration = fetch.Class, fetch, got.took
+	children := slices.Collect(maps.Keys(in.children))
+	in.mu.Unlock()
+
+	in.pool.engine.observe(ev)
+	for _, child := range children {
+		child.parentFailed()
+	}
+	if repeat == nil {
+		in.awaitParents(input)
+	}
+}
+
+// backOff is called with in.mu held.
+func (in *Instance) backOff(fetch *FetchError, now time.Time) {
+	if in.lastErr != nil && (in.lastErr.Class == Permanent) != (fetch.Class == Permanent) {
+		in.series = 0 // another table of [Policy.Delay]
+	}
+	in.failures++
+	in.series++
+	in.lastErr = fetch
+	in.notUntil = now.Add(in.pool.def.Policy.Delay(in.series, fetch, in.pool.engine.rand()))
+	if in.cur.Load() == nil {
+		in.wantedFrom = int64(time.Since(in.pool.engine.epoch))
+	}
+}
+
+// awaitParents has every parent tell of its next token, which may be what the
+// failed login needs; when it has one already, the login is tried again.
+func (in *Instance) awaitParents(input Input) {
+	for i, parent := range in.parents {
+		parent.mu.Lock()
+		changed := parent.generation() != input.Parents[i].Generation
+		if !changed {
+			parent.adopt(in)
+		}
+		parent.mu.Unlock()
+		if changed {
+			in.parentChanged()
+		}
+	}
+}
+
+// rejectParents hands the refusals of a login on to the parents. It returns
+// what the repeat of the login has to know, or nil when the login is not to be
+// repeated: no parent was refused, not every refused one will be renewed, or
+// one is refused again although it was renewed.
+func (in *Instance) rejectParents(input Input, fetch *FetchError) []refusedParent {
+	repeat := slices.Clone(in.repeat) // only the running login writes it
+	renewing := len(fetch.Refused) > 0
+	for _, i := range fetch.Refused {
+		if i < 0 || i >= len(in.parents) || slices.ContainsFunc(in.repeat, func(r refusedParent) bool { return r.index == i }) {
+			renewing = false
+			continue
+		}
+		if in.parents[i].Reject(input.Parents[i], Cause{By: in.asCause(), Signal: exchange.SignalLogin}) == OverBudget {
+			renewing = false
+			continue
+		}
+		repeat = append(repeat, refusedParent{index: i, token: input.Parents[i]})
+	}
+	if !renewing {
+		return nil
+	}
+	return repeat
+}
+
+// asCause names the instance's logins as the [Cause] of a parent's refusal.
+func (in *Instance) asCause() string {
+	return "login " + in.pool.def.Credential + "." + in.pool.def.Token
+}
+
+// hold waits for the process that is logging in.
+func (in *Instance) hold() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.running = false
+	in.admitted = true // the unit of the login rate was not used
+	in.outdated = in.outdated || in.renewing
+	in.notUntil = time.Now().Add(heldRetry)
+	in.notify()
+	in.plan()
+}
+
+// abandon ends a login that the engine's end cut short.
+func (in *Instance) abandon() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.running = false
+	in.notify()
+}
+
+// event fills in what every event of the instance says. It is called with
+// in.mu held; observers are called without.
+func (in *Instance) event(kind EventKind) Event {
+	ev := Event{
+		Kind: kind, Credential: in.pool.def.Credential, Token: in.pool.def.Token,
+		Keyed: in.pool.Keyed(), Failures: in.failures, DueAt: in.dueWall,
+	}
+	if cur := in.cur.Load(); cur != nil {
+		ev.Generation, ev.ExpiresAt = cur.token.Generation, cur.token.ExpiresAt
+	}
+	if at := in.nextLogin(time.Now()); !at.IsZero() {
+		ev.NextAttempt = in.pool.engine.now().Add(time.Until(at)).Round(0)
+	}
+	return ev
+}

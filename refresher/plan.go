@@ -1,0 +1,285 @@
+package refresher
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// history remembers the starts of an instance's logins, as far back as the
+// policy asks.
+type history struct {
+	last   time.Time
+	starts []time.Time // within the last hour; kept only for MaxPerHour
+}
+
+func (h *history) add(now time.Time, maxPerHour int) {
+	h.last = now
+	if maxPerHour > 0 {
+		h.starts = append(h.recent(now), now)
+	}
+}
+
+func (h *history) recent(now time.Time) []time.Time {
+	i := 0
+	for i < len(h.starts) && now.Sub(h.starts[i]) >= time.Hour {
+		i++
+	}
+	return h.starts[i:]
+}
+
+// free returns the earliest start that MaxPerHour allows.
+func (h *history) free(now time.Time, maxPerHour int) time.Time {
+	recent := h.recent(now)
+	if maxPerHour <= 0 || len(recent) < maxPerHour {
+		return time.Time{}
+	}
+	return recent[len(recent)-maxPerHour].Add(time.Hour)
+}
+
+// nextLogin returns when the next login may start, not before now; the zero
+// time: never, because the token lives until it is refused. It is called with
+// in.mu held.
+func (in *Instance) nextLogin(now time.Time) time.Time {
+	at := now
+	if _, usable := in.peek(); usable && !in.outdated {
+		if in.due.IsZero() {
+			return time.Time{}
+		}
+		// Whichever clock comes first: the wall clock may have been set.
+		if in.pool.engine.now().Before(in.dueWall) {
+			at = in.due
+		}
+	}
+	policy := in.pool.def.Policy
+	if in.repeat == nil && !in.logins.last.IsZero() {
+		at = later(at, in.logins.last.Add(policy.MinInterval))
+	}
+	at = later(at, in.notUntil)
+	at = later(at, in.logins.free(now, policy.MaxPerHour))
+	return later(at, now)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// gone reports whether the instance was evicted.
+func (in *Instance) gone() bool { return in.pins.Load() < 0 }
+
+// plan tells the scheduler when to look at the instance again. It is called
+// with in.mu held after every change of what nextLogin depends on.
+func (in *Instance) plan() {
+	if in.running || in.gone() {
+		return // the end of the login plans
+	}
+	at := in.nextLogin(time.Now())
+	if !in.always.Load() {
+		if idle := in.idleAt(); at.IsZero() || in.waiters == 0 && idle.Before(at) {
+			at = idle
+		}
+	}
+	in.setLook(at)
+}
+
+// setLook has the scheduler look at the instance at at (the zero time: never),
+// or when its token is to be saved. It is called with in.mu held.
+func (in *Instance) setLook(at time.Time) {
+	if !in.saving && !in.saveAt.IsZero() && (at.IsZero() || in.saveAt.Before(at)) {
+		at = in.saveAt
+	}
+	in.pool.engine.sched.set(in, at)
+}
+
+// idleAt returns when the instance will have been unused for too long.
+func (in *Instance) idleAt() time.Time {
+	return in.pool.engine.epoch.Add(time.Duration(in.used.Load()) + in.pool.def.Limits.Idle)
+}
+
+// idle reports whether a keyed instance was not used for so long that it may
+// go. It is called with in.mu held.
+func (in *Instance) idle(now time.Time) bool {
+	return !in.always.Load() && in.waiters == 0 && !now.Before(in.idleAt())
+}
+
+// wanted reports whether somebody waits for the token or used it since its
+// last issue; as long as there is none, since the last attempt. Only then does
+// a keyed instance log in: what nobody asks for any more must not take the
+// login rate from those who do.
+func (in *Instance) wanted() bool {
+	return in.always.Load() || in.waiters > 0 || in.used.Load() >= in.wantedFrom
+}
+
+// look is what the scheduler calls when the instance's time has come: it
+// starts a login or a save, or finds out what the instance has to wait for.
+func (in *Instance) look() {
+	in.mu.Lock()
+	now := time.Now()
+	if in.gone() || in.running {
+		in.mu.Unlock()
+		return
+	}
+	in.leaveQueue()
+	save := in.claimSave(now)
+	idle := in.idle(now)
+	var input Input
+	var login bool
+	if !idle {
+		input, login = in.prepare(now)
+	}
+	in.mu.Unlock()
+
+	e := in.pool.engine
+	if save && !e.start(in.save) {
+		in.endSave(nil)
+	}
+	if login && !e.start(func() { in.login(input) }) {
+		in.abandon()
+	}
+	if idle {
+		in.pool.evictIdle(in)
+		in.lookLater()
+	}
+}
+
+// lookLater plans for an instance that is still there after all: somebody
+// holds it, or used it just now.
+func (in *Instance) lookLater() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch now := time.Now(); {
+	case in.gone() || in.running:
+	case in.idle(now):
+		in.setLook(now.Add(time.Minute))
+	default:
+		in.plan()
+	}
+}
+
+// prepare claims the next login if it may start now. Otherwise it has arranged
+// for the next look. It is called with in.mu held.
+func (in *Instance) prepare(now time.Time) (Input, bool) {
+	if at := in.nextLogin(now); at.IsZero() || at.After(now) {
+		in.plan()
+		return Input{}, false
+	}
+	if !in.wanted() {
+		in.asleep.Store(true)
+		if !in.wanted() { // else used just now, by somebody who saw it awake
+			in.setLook(in.idleAt())
+			return Input{}, false
+		}
+	}
+	in.asleep.Store(false)
+	tokens, ready := in.parentTokens()
+	if !ready {
+		// A parent's next token wakes this instance.
+		in.setLook(in.idleOrNever())
+		return Input{}, false
+	}
+	if !in.mayLogIn(now) {
+		return Input{}, false
+	}
+	in.admitted = false
+	in.running = true
+	in.renewing, in.outdated = in.outdated, false
+	input := Input{Params: *in.params.Load(), Parents: tokens}
+	if cur := in.cur.Load(); cur != nil {
+		input.Previous = cur.token
+	}
+	return input, true
+}
+
+func (in *Instance) idleOrNever() time.Time {
+	if in.always.Load() {
+		return time.Time{}
+	}
+	return in.idleAt()
+}
+
+// parentTokens returns a usable token of each parent. Where there is none, the
+// instance is registered to be woken by that parent. It is called with in.mu
+// held.
+func (in *Instance) parentTokens() (tokens []Token, ready bool) {
+	if len(in.parents) == 0 {
+		return nil, true
+	}
+	ready = true
+	tokens = make([]Token, len(in.parents))
+	for i, parent := range in.parents {
+		t, ok := parent.Peek()
+		if !ok {
+			t, ok = parent.waitAsChild(in)
+		}
+		// All are asked, so that they log in at the same time.
+		ready = ready && ok
+		tokens[i] = t
+	}
+	return tokens, ready
+}
+
+// waitAsChild registers child to be told of the next token or failure, unless
+// there is a usable token by now.
+func (in *Instance) waitAsChild(child *Instance) (Token, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if t, ok := in.peek(); ok {
+		return t, true
+	}
+	in.adopt(child)
+	in.plan()
+	return Token{}, false
+}
+
+// adopt registers child. It is called with in.mu held.
+func (in *Instance) adopt(child *Instance) {
+	if in.children == nil {
+		in.children = map[*Instance]struct{}{}
+	}
+	in.children[child] = struct{}{}
+}
+
+func (in *Instance) forgetChild(child *Instance) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.children, child)
+}
+
+// takeChildren empties the set of children to be told. It is called with in.mu
+// held; tell them without.
+func (in *Instance) takeChildren() []*Instance {
+	children := slices.Collect(maps.Keys(in.children))
+	in.children = nil
+	return children
+}
+
+// parentChanged is told that a parent has a new token: what failed may now
+// succeed. It does not cut short the patience that an upstream asked for.
+func (in *Instance) parentChanged() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.unblock()
+}
+
+// unblock ends a back-off because an input changed. It is called with in.mu
+// held.
+func (in *Instance) unblock() {
+	if in.lastErr == nil || in.lastErr.RetryAfter <= 0 {
+		in.notUntil = time.Time{}
+	}
+	in.plan()
+}
+
+// parentFailed lets waiters see whether waiting is still worth while.
+func (in *Instance) parentFailed() {
+	in.mu.Lock()
+	in.notify()
+	children := slices.Collect(maps.Keys(in.children))
+	in.mu.Unlock()
+	for _, child := range children {
+		child.parentFailed()
+	}
+}

@@ -1,0 +1,110 @@
+package refresher
+
+import "time"
+
+// extendEvery is how often an offer of the current value extends its expiry.
+const extendEvery = time.Minute
+
+// Reject says that an upstream refused t. Only the first refusal of the
+// current generation starts a login, and takes a unit of the refusal budget of
+// c.By; all others of that or an older generation are [Stale], whatever the
+// budget. A refusal is [OverBudget] as well while MaxPerHour keeps the next
+// login waiting, for up to an hour: one endpoint that refuses everything must
+// not take the token from all others for so long.
+func (in *Instance) Reject(t Token, c Cause) Rejection {
+	in.mu.Lock()
+	r := in.reject(t, c, time.Now())
+	ev := in.event(Refused)
+	in.mu.Unlock()
+	ev.Generation, ev.Signal, ev.By, ev.Rejection = t.Generation, c.Signal, c.By, r
+	in.pool.engine.observe(ev)
+	return r
+}
+
+func (in *Instance) reject(t Token, c Cause, now time.Time) Rejection {
+	cur := in.cur.Load()
+	switch {
+	case cur == nil || cur.token.Generation != t.Generation || !cur.usable:
+		return Stale
+	case now.Before(in.passing), in.logins.free(now, in.pool.def.Policy.MaxPerHour).After(now):
+		return OverBudget
+	case !in.budget(c.By).spend(t.Generation, now):
+		return OverBudget
+	}
+	in.cur.Store(&current{token: cur.token, usable: false})
+	in.plan()
+	return Renewing
+}
+
+func (in *Instance) budget(by string) *budget {
+	b := in.budgets[by]
+	if b == nil {
+		if in.budgets == nil {
+			in.budgets = map[string]*budget{}
+		}
+		b = newBudget()
+		in.budgets[by] = b
+	}
+	return b
+}
+
+// Accepted says that the replay of a request that was refused with the token
+// refused was answered without a refusal of its new token: the renewal was
+// worth it, and the unit that it took from the budget of by comes back, once.
+func (in *Instance) Accepted(refused Token, by string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if b := in.budgets[by]; b != nil {
+		b.refund(refused.Generation)
+	}
+}
+
+// Offer adopts renewed, a token that an answer carried, if used is the current
+// generation, even if that was refused or a login runs; the login's result
+// will be published after it. Of renewed, Value, Outputs and ExpiresAt count;
+// without Outputs those of the current token stay. The value that is current
+// already only extends its expiry, at most once a minute, and makes no
+// generation; if it was refused, it stays so. Offer reports whether anything
+// changed.
+func (in *Instance) Offer(used, renewed Token) bool {
+	renewed, replaced := believable(renewed, in.pool.engine.now())
+	in.mu.Lock()
+	cur := in.cur.Load()
+	if renewed.Value.IsEmpty() || cur == nil || cur.token.Generation != used.Generation {
+		in.mu.Unlock()
+		return false
+	}
+	if cur.token.Value.Equal(renewed.Value) {
+		if !in.extends(cur, renewed) {
+			in.mu.Unlock()
+			return false
+		}
+		in.extended = time.Now()
+		renewed.Generation = cur.token.Generation
+	} else {
+		renewed.Generation = cur.token.Generation + 1
+		in.sameness, in.passing = 0, time.Time{} // they are about the old value
+	}
+	if renewed.Outputs == nil {
+		renewed.Outputs = cur.token.Outputs
+	}
+	children := in.publish(renewed)
+	in.planSave(time.Now(), false)
+	in.plan()
+	ev := in.event(Renewed)
+	ev.ExpiryReplaced = replaced
+	in.mu.Unlock()
+	in.pool.engine.observe(ev)
+	tell(children)
+	return true
+}
+
+// extends reports whether an offer of the current value moves its expiry. It is
+// called with in.mu held.
+func (in *Instance) extends(cur *current, offered Token) bool {
+	old := cur.token.ExpiresAt
+	if !cur.usable || old.IsZero() || (!offered.ExpiresAt.IsZero() && !offered.ExpiresAt.After(old)) {
+		return false
+	}
+	return in.extended.IsZero() || time.Since(in.extended) >= extendEvery
+}

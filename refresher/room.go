@@ -1,0 +1,164 @@
+package refresher
+
+import (
+	"container/heap"
+	"time"
+)
+
+// makeRoom sees to it that one more keyed instance fits: within the rate of
+// logins, and by evicting the least recently used instance that nobody needs.
+// It returns how many it evicted, and is called with p.mu held.
+func (p *Pool) makeRoom() (evicted int, err error) {
+	if !p.Keyed() {
+		return 0, nil
+	}
+	if wait := p.logins.wait(time.Now()); wait > 0 {
+		return 0, p.limited("logins_per_minute", wait)
+	}
+	if len(p.recent) < p.def.Limits.Max {
+		return 0, nil
+	}
+	if !p.evictOldest() {
+		return 0, p.limited("instances", time.Second)
+	}
+	return 1, nil
+}
+
+func (p *Pool) limited(reason string, wait time.Duration) error {
+	return &LimitError{Credential: p.def.Credential, Token: p.def.Token, Reason: reason, RetryAfter: wait}
+}
+
+// evictOldest evicts the least recently used instance without pins, waiters or
+// a running login. The heap is brought up to date on the way, so that a use
+// costs nothing but noting its time. It is called with p.mu held.
+func (p *Pool) evictOldest() bool {
+	now := int64(time.Since(p.engine.epoch))
+	// Each instance is looked at twice at most: once to learn that it was used
+	// since it was listed, once to learn that somebody needs it now.
+	for step := range 2 * len(p.recent) {
+		in := p.recent[0]
+		used := in.used.Load()
+		switch {
+		case used > in.listed:
+			in.listed = used
+		case p.evict(in):
+			return true
+		default:
+			// In use at this moment. It goes behind all others, also behind
+			// those of the same time.
+			in.listed = max(in.listed, now) + 1 + int64(step)
+		}
+		heap.Fix(&p.recent, 0)
+	}
+	return false
+}
+
+// evictIdle evicts in if it is still unused since its deadline.
+func (p *Pool) evictIdle(in *Instance) {
+	p.mu.Lock()
+	evicted := !time.Now().Before(in.idleAt()) && p.evict(in)
+	p.mu.Unlock()
+	if evicted {
+		p.observeEvicted()
+	}
+}
+
+func (p *Pool) observeEvicted() {
+	p.engine.observe(Event{Kind: Evicted, Credential: p.def.Credential, Token: p.def.Token, Keyed: true})
+}
+
+// evict removes in unless somebody needs it. It is called with p.mu held.
+func (p *Pool) evict(in *Instance) bool {
+	in.mu.Lock()
+	if in.running || in.saving || in.waiters > 0 || in.always.Load() || !in.pins.CompareAndSwap(0, evictedPins) {
+		in.mu.Unlock()
+		return false
+	}
+	in.leaveQueue()
+	p.engine.sched.set(in, time.Time{})
+	in.mu.Unlock()
+	p.engine.table.CompareAndDelete(in.key, in)
+	heap.Remove(&p.recent, in.place)
+	for _, parent := range in.parents {
+		parent.forgetChild(in)
+		parent.Release()
+	}
+	if f, ok := p.engine.store.(interface{ Forget(StoreKey) }); ok {
+		f.Forget(in.key)
+	}
+	return true
+}
+
+// takeLogin takes a unit of the login rate, or else says how long to wait for
+// one.
+func (p *Pool) takeLogin() (wait time.Duration) {
+	return p.logins.take(time.Now())
+}
+
+// admit takes the unit of the login rate for the login that the caller needs,
+// so that requests beyond the rate fail instead of queueing up. It is called
+// with in.mu held.
+func (in *Instance) admit() error {
+	if in.always.Load() || in.running || in.admitted || in.waiters > 0 || in.failures > 0 || in.cur.Load() == nil {
+		return nil // not its first waiter, or a login that back-off or a chain holds up
+	}
+	if wait := in.pool.takeLogin(); wait > 0 {
+		return in.pool.limited("logins_per_minute", wait)
+	}
+	in.admitted = true
+	return nil
+}
+
+// mayLogIn takes the unit of the login rate for the next login, unless a
+// request did. Without one it arranges for the next look. Instances that wait
+// for one look again one after the other: if all came back for the next unit,
+// thousands would wake for every login. It is called with in.mu held.
+func (in *Instance) mayLogIn(now time.Time) bool {
+	p := in.pool
+	if in.always.Load() || in.admitted {
+		return true
+	}
+	wait := p.takeLogin()
+	if wait == 0 {
+		return true
+	}
+	in.queued = true
+	ahead := p.queue.Add(1) - 1
+	in.setLook(now.Add(wait + time.Duration(ahead)*p.loginEvery()))
+	return false
+}
+
+// leaveQueue is called with in.mu held.
+func (in *Instance) leaveQueue() {
+	if in.queued {
+		in.queued = false
+		in.pool.queue.Add(-1)
+	}
+}
+
+// recency is a heap of keyed instances by the time of their last use, as far
+// as it is known: a use does not move them.
+type recency []*Instance
+
+func (h recency) Len() int           { return len(h) }
+func (h recency) Less(i, j int) bool { return h[i].listed < h[j].listed }
+func (h recency) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+// Push implements [heap.Interface].
+func (h *recency) Push(x any) {
+	in := x.(*Instance)
+	in.place = len(*h)
+	*h = append(*h, in)
+}
+
+// Pop implements [heap.Interface].
+func (h *recency) Pop() any {
+	old := *h
+	in := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return in
+}
