@@ -58,13 +58,6 @@ func (b *bodyCopy) ended() bool {
 	return b.err == io.EOF || (b.err == nil && b.length >= 0 && b.total == b.length)
 }
 
-// tooLarge reports whether the body is beyond the bound.
-func (b *bodyCopy) tooLarge() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.length > b.max || b.total > int64(len(b.buf))
-}
-
 // failure returns the error that ended the client's body early, or nil.
 func (b *bodyCopy) failure() error {
 	b.mu.Lock()
@@ -75,12 +68,9 @@ func (b *bodyCopy) failure() error {
 	return b.err
 }
 
-// stop ends reading: views return an error from now on. It reports whether a
-// read of the client's body is still under way.
-func (b *bodyCopy) stop() (reading bool) {
-	b.stopped.Store(true)
-	return len(b.turn) > 0
-}
+// stop ends reading: views return an error from now on, except those that are
+// reading right now.
+func (b *bodyCopy) stop() { b.stopped.Store(true) }
 
 // view returns a reader of the whole body. The trailer's fields appear in
 // trailer, which may be nil, before the reader returns io.EOF.

@@ -103,9 +103,9 @@ func (c *call) reply(err error) {
 
 // finish lets go of everything the call holds, counts it and logs it.
 func (c *call) finish() {
+	took := time.Since(c.start)
 	c.session.release()
 	c.stopBody()
-	took := time.Since(c.start)
 	if !c.done { // something panicked; the server logs it and ends the connection
 		c.metrics.Done(c.r.Method, http.StatusInternalServerError, took)
 		return

@@ -45,13 +45,24 @@ func (c *call) closeIfUnread() {
 	}
 }
 
-// stopBody ends attempts that still read the client's body.
+// stopBody ends attempts that still read the client's body, and the body itself
+// if the client is still sending it. The server would wait for its end without
+// any bound of time.
 func (c *call) stopBody() {
-	if c.body == nil || !c.body.stop() || !c.duplex {
+	if c.body == nil {
 		return
 	}
-	// The server waits for that read when the handler returns.
-	http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(unreadGrace))
+	c.body.stop()
+	if !c.duplex || c.body.read() {
+		return
+	}
+	deadline := time.Now()
+	if c.done && !c.aborted {
+		c.flush() // the client has its answer meanwhile
+		deadline = deadline.Add(unreadGrace)
+	}
+	http.NewResponseController(c.w).SetReadDeadline(deadline)
+	c.r.Body.Close()
 }
 
 // sendable reports whether the request may be sent again.

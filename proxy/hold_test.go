@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,12 +70,14 @@ func zipped(text string) string {
 type timedWriter struct {
 	*httptest.ResponseRecorder
 	start, first time.Time
+	writes       []time.Duration
 }
 
 func (w *timedWriter) Write(p []byte) (int, error) {
 	if w.first.IsZero() {
 		w.first = time.Now()
 	}
+	w.writes = append(w.writes, time.Since(w.start))
 	return w.ResponseRecorder.Write(p)
 }
 
@@ -98,6 +101,7 @@ func TestHold(t *testing.T) {
 		judged string        // "-": without a body
 		first  time.Duration // when the client sees the first bytes, of the head or the body
 		status int
+		writes []time.Duration // when; nil: not looked at
 	}{
 		{name: "a JSON value, then silence", want: exchange.JSONBody, pause: []time.Duration{0, sec / 2, time.Hour}, text: []string{` {"a":`, `1} tail`}, err: io.EOF,
 			judged: `{"a":1}`, first: sec / 2},
@@ -105,12 +109,15 @@ func TestHold(t *testing.T) {
 		{name: "text up to its end", want: exchange.TextBody, pause: []time.Duration{0, sec / 2}, text: []string{"token ", "expired"}, err: io.EOF,
 			judged: "token expired", first: sec / 2},
 		{name: "one second", want: exchange.JSONBody, pause: []time.Duration{0, sec + 1}, text: []string{`{"a":`, `1}`}, err: io.EOF, judged: "-", first: sec},
-		{name: "one second of text", want: exchange.TextBody, pause: []time.Duration{0, 2 * sec, sec}, text: []string{`a`, `b`, `c`}, err: io.EOF, judged: "-", first: sec},
+		{name: "one second of text", want: exchange.TextBody, pause: []time.Duration{0, 2 * sec, sec}, text: []string{`a`, `b`, `c`}, err: io.EOF, judged: "-", first: sec,
+			writes: []time.Duration{sec, 2 * sec, 3 * sec}},
 		{name: "no body for long", want: exchange.JSONBody, pause: []time.Duration{time.Minute}, text: []string{`{}`}, err: io.EOF, judged: "-", first: sec},
 		{name: "64 KiB", want: exchange.JSONBody, pause: []time.Duration{0}, text: []string{large}, err: io.EOF, judged: "-"},
 		{name: "incomplete JSON", want: exchange.JSONBody, pause: []time.Duration{0}, text: []string{`{"a":`}, err: io.EOF, judged: "-"},
 		{name: "gzip", want: exchange.JSONBody, header: []string{"Content-Encoding", "gzip"}, pause: []time.Duration{0}, text: []string{zipped(`{"a":1}`)}, err: io.EOF, judged: `{"a":1}`},
 		{name: "a gzip bomb", want: exchange.JSONBody, header: []string{"Content-Encoding", "gzip"}, pause: []time.Duration{0}, text: []string{zipped(`[` + strings.Repeat(" ", 1<<20) + "]")}, err: io.EOF, judged: "-"},
+		{name: "gzip of nothing at all", want: exchange.JSONBody, header: []string{"Content-Encoding", "gzip"}, pause: []time.Duration{0, time.Hour},
+			text: []string{"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + strings.Repeat("\x00\x00\x00\xff\xff", 20<<10), "x"}, err: io.EOF, judged: "-"},
 		{name: "not gzip in truth", want: exchange.JSONBody, header: []string{"Content-Encoding", "gzip"}, pause: []time.Duration{0}, text: []string{`{"a":1}`}, err: io.EOF, judged: "-"},
 		{name: "another coding", want: exchange.JSONBody, header: []string{"Content-Encoding", "br"}, pause: []time.Duration{0}, text: []string{`{"a":1}`}, err: io.EOF, judged: "-"},
 		{name: "server-sent events", want: exchange.JSONBody, header: []string{"Content-Type", "text/event-stream; charset=utf-8"}, pause: []time.Duration{0}, text: []string{`{"a":1}`}, err: io.EOF, judged: "-"},
@@ -161,6 +168,9 @@ func TestHold(t *testing.T) {
 				}
 				if got := w.first.Sub(w.start); got != tc.first {
 					t.Errorf("first bytes after %v, want %v", got, tc.first)
+				}
+				if tc.writes != nil && !slices.Equal(w.writes, tc.writes) {
+					t.Errorf("pieces after %v, want %v", w.writes, tc.writes)
 				}
 			})
 		})

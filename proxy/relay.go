@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,9 +108,9 @@ func (c *call) passesTrailer(key string) bool {
 	return !isHop(key) && !isFraming(key) && !c.hidden(key) && !c.route.strip.trailer(key)
 }
 
-// announceTrailers declares the trailers that the upstream announced, and
-// returns how many it announced.
-func (c *call) announceTrailers(ans *http.Response) int {
+// announceTrailers declares the trailers that the upstream announced, as far as
+// they are passed on, and returns their names.
+func (c *call) announceTrailers(ans *http.Response) []string {
 	var keys []string
 	for key := range ans.Trailer {
 		if c.passesTrailer(key) {
@@ -119,25 +120,25 @@ func (c *call) announceTrailers(ans *http.Response) int {
 	if len(keys) > 0 {
 		c.w.Header()["Trailer"] = []string{strings.Join(keys, ", ")}
 	}
-	return len(ans.Trailer)
+	return keys
 }
 
 // copyTrailers sends the trailers, which are known once the body has ended.
-func (c *call) copyTrailers(ans *http.Response, announced int) {
+func (c *call) copyTrailers(ans *http.Response, announced []string) {
 	if len(ans.Trailer) == 0 {
 		return
 	}
 	// Without this the server would give a short body a Content-Length, which
 	// leaves no room for trailers.
 	c.flush()
-	prefix := ""
-	if len(ans.Trailer) != announced {
-		prefix = http.TrailerPrefix
-	}
 	dst := c.w.Header()
 	for key, values := range ans.Trailer {
-		if c.passesTrailer(key) {
-			dst[prefix+key] = values
+		switch {
+		case !c.passesTrailer(key):
+		case slices.Contains(announced, key):
+			dst[key] = values
+		default:
+			dst[http.TrailerPrefix+key] = values
 		}
 	}
 }
@@ -150,11 +151,10 @@ func (c *call) flush() {
 	http.NewResponseController(c.w).Flush()
 }
 
-// copyBody copies the body as it arrives. Every piece is flushed, except the
-// last one of a known length, which the server flushes with the end.
+// copyBody copies the body as it arrives. Every piece is flushed, except a last
+// one that comes with the end, which the server flushes.
 func (c *call) copyBody(ans *http.Response) error {
-	left := ans.ContentLength
-	if c.r.Method == http.MethodHead || left == 0 {
+	if c.r.Method == http.MethodHead || ans.ContentLength == 0 {
 		return nil
 	}
 	buf := c.proxy.buffers.Get()
@@ -162,11 +162,10 @@ func (c *call) copyBody(ans *http.Response) error {
 	n, err := c.firstRead(ans, buf)
 	for {
 		if n > 0 {
-			if _, err := c.w.Write(buf[:n]); err != nil {
-				return err
+			if _, failed := c.w.Write(buf[:n]); failed != nil {
+				return failed
 			}
-			left -= int64(n)
-			if err == nil && left != 0 {
+			if err == nil {
 				c.flush()
 			}
 		}

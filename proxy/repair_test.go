@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -139,7 +140,10 @@ func TestEndpointThatAlwaysRefuses(t *testing.T) {
 		m := &counters{}
 		p := newProxyWithMetrics(t, bearerPlan(), rt, []Slot{slot}, m)
 		time.Sleep(time.Second)
-		for range 50 {
+		if w := get(p, "/forbidden"); w.Code != 401 || m.upstream != 2 || src.logins() != 2 {
+			t.Fatalf("one request: status %d, %d attempts, %d logins, want two each", w.Code, m.upstream, src.logins())
+		}
+		for range 49 {
 			w := get(p, "/forbidden")
 			if w.Code != 401 || w.Body.String() != "not for you" || w.Header().Get("X-Reason") != "permission" {
 				t.Fatalf("the refusal is not passed through: %d %s", w.Code, w.Body)
@@ -299,6 +303,60 @@ func TestRefusedAndRenewedInOneAnswer(t *testing.T) {
 		time.Sleep(time.Second)
 		if w := get(p, "/"); w.Code != 200 || inner.logins() != 1 {
 			t.Errorf("status %d after %d logins", w.Code, inner.logins())
+		}
+	})
+}
+
+// TestReplayCarriesTheLatestTokens: while one token of a request is renewed,
+// another request brings in a newer value of its other token.
+func TestReplayCarriesTheLatestTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outer, inner := &source{t: t}, &source{t: t}
+		var p *Proxy
+		var last string
+		rt := fakeTransport(func(r *http.Request) (*http.Response, error) {
+			switch {
+			case r.URL.Path == "/base/renews":
+				return respond(200, "", "Inner", "newer"), nil
+			case r.Header.Get("Authorization") == "token1":
+				get(p, "/renews")
+				return respond(403, ""), nil
+			}
+			last = r.Header.Get("Inner")
+			return respond(200, ""), nil
+		})
+		p = newProxy(t, chain(), rt, addChain(t, outer, inner))
+		time.Sleep(time.Second)
+		if w := get(p, "/"); w.Code != 200 || last != "newer" {
+			t.Errorf("status %d, the replay carried %q", w.Code, last)
+		}
+	})
+}
+
+// TestDiscardedAnswerIsDrainedBriefly: the rest of a refusal that never comes
+// holds up neither the replay nor anything else for long.
+func TestDiscardedAnswerIsDrainedBriefly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{t: t}
+		slot := addToken(t, startEngine(t), "access", src)
+		refusal := &pieces{pause: []time.Duration{0, time.Hour}, text: []string{"a", "b"}, err: io.EOF, shut: make(chan struct{})}
+		rt := fakeTransport(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Authorization") == "Bearer token1" {
+				ans := respond(401, "")
+				ans.ContentLength, ans.Body = -1, refusal
+				return ans, nil
+			}
+			return respond(200, ""), nil
+		})
+		p := newProxy(t, bearerPlan(), rt, []Slot{slot})
+		time.Sleep(time.Second)
+		start := time.Now()
+		if w := get(p, "/"); w.Code != 200 || time.Since(start) > 100*time.Millisecond {
+			t.Errorf("status %d after %v", w.Code, time.Since(start))
+		}
+		<-refusal.shut
+		if got := time.Since(start); got > drainTime+100*time.Millisecond {
+			t.Errorf("the refusal was given up after %v", got)
 		}
 	})
 }

@@ -136,3 +136,44 @@ inject:
 		}
 	}
 }
+
+// TestMemoKeepsRequestsApart: what one user's request adds to a token's value
+// must never reach another user's.
+func TestMemoKeepsRequestsApart(t *testing.T) {
+	const recipe = `
+recipe: x
+params: {u: {}, f: {}}
+tokens:
+  a: {request: {url: "https://h/"}, value: {json: t}, lifetime: 1h}
+  b: {request: {url: "https://h/"}, value: {json: t}, lifetime: 1h}
+inject:
+  - {header: User, value: "${a} ${u}"}
+  - {header: File, value: "${a} ${f}"}
+  - {header: Both, value: "${a} ${b}"}
+  - {header: Id, value: "${a} ${uuid}"}
+`
+	file := t.TempDir() + "/f"
+	writeFile(t, file, "one")
+	p := loadConfig(t, recipe, "credentials: {c: {with: {u: {header: U}, f: {file: "+file+"}}}}\nroute: {use: [c]}\n").plan
+	a := engineToken(t, refresher.Token{Value: secret.New("A")})
+	first, err := p.AppendFields(nil, refresher.Params{"anna"}, []refresher.Token{a, {Value: secret.New("B")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, file, "two")
+	if _, err := p.fields[1].pieces[2].ref.Read(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := p.AppendFields(nil, refresher.Params{"ben"}, []refresher.Token{a, {Value: secret.New("C")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][2]string{{"A anna", "A ben"}, {"A one", "A two"}, {"A B", "A C"}} {
+		if first[i].Value != want[0] || second[i].Value != want[1] {
+			t.Errorf("%s: %q then %q, want %q", first[i].Name, first[i].Value, second[i].Value, want)
+		}
+	}
+	if first[3].Value == second[3].Value {
+		t.Error("two requests have one UUID")
+	}
+}

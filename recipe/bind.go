@@ -37,12 +37,12 @@ type BindConfig struct {
 type bindKind uint8
 
 const (
-	unset    bindKind = iota
-	constant          // a literal, an environment variable or a default
-	file              // may change while the process runs
-	request           // from the client's request
-	token             // another credential's token
-	derived           // a default that mentions a parameter of the last three kinds
+	bindUnset    bindKind = iota
+	bindConstant          // a literal, an environment variable or a default
+	bindFile              // may change while the process runs
+	bindRequest           // from the client's request
+	bindToken             // another credential's token
+	bindDerived           // a default that mentions a parameter of the last three kinds
 )
 
 // binding is a parameter of a credential.
@@ -85,7 +85,7 @@ func Bind(rep *yamldoc.Report, r *Recipe, cfg BindConfig) (c *Credential, ok boo
 	b.collectRequests()
 	b.rules()
 	b.programs()
-	if rep.Len() != before {
+	if b.failed || rep.Len() != before {
 		return nil, false
 	}
 	return b.c, true
@@ -93,9 +93,10 @@ func Bind(rep *yamldoc.Report, r *Recipe, cfg BindConfig) (c *Credential, ok boo
 
 // binder makes one Credential.
 type binder struct {
-	rep *yamldoc.Report
-	cfg BindConfig
-	c   *Credential
+	rep    *yamldoc.Report
+	cfg    BindConfig
+	c      *Credential
+	failed bool // also when rep knew the problem already
 }
 
 // errorf notes a problem at v, or at the credential when v is nothing.
@@ -103,6 +104,7 @@ func (b *binder) errorf(v yamldoc.Value, format string, args ...any) {
 	if v.IsZero() {
 		v = b.cfg.At
 	}
+	b.failed = true
 	report(b.rep, v, format, args...)
 }
 
@@ -129,7 +131,7 @@ func (b *binder) given(i int) {
 	case o.Credential != "":
 		b.givenToken(bound, p, o)
 	case o.Request.Name != "":
-		bound.kind = request
+		bound.kind = bindRequest
 		if o.Percent && o.Request.In != exchange.Header {
 			b.errorf(o.At, "decode is for headers; a query is always decoded")
 		}
@@ -161,10 +163,10 @@ func (b *binder) givenRef(bound *binding, p *Param, o Origin) {
 		return
 	}
 	if o.Ref.IsFile() {
-		bound.kind, bound.ref = file, o.Ref
+		bound.kind, bound.ref = bindFile, o.Ref
 		return
 	}
-	bound.kind, bound.text = constant, secret.New(value)
+	bound.kind, bound.text = bindConstant, secret.New(value)
 }
 
 func (b *binder) givenToken(bound *binding, p *Param, o Origin) {
@@ -197,7 +199,7 @@ func (b *binder) givenToken(bound *binding, p *Param, o Origin) {
 		b.errorf(o.At, "credential %s has several tokens; say {credential: %s.%s} or another of them", o.Credential, o.Credential, names[0])
 		return
 	}
-	bound.kind = token
+	bound.kind = bindToken
 }
 
 // byDefault binds a parameter that was not given, after those that its default
@@ -211,20 +213,20 @@ func (b *binder) byDefault(i int, done []bool) {
 	if _, given := b.cfg.With[p.Name]; given || !p.HasDefault {
 		return
 	}
-	kind := constant
+	kind := bindConstant
 	for _, ref := range p.deflt.refs() {
 		b.byDefault(ref.param, done)
 		switch b.c.bindings[ref.param].kind {
-		case unset:
+		case bindUnset:
 			return // nothing to derive it from: it has no value either
-		case constant:
+		case bindConstant:
 		default:
-			kind = derived
+			kind = bindDerived
 		}
 	}
 	bound := &b.c.bindings[i]
 	bound.kind = kind
-	if kind == derived {
+	if kind == bindDerived {
 		return
 	}
 	text, _ := p.deflt.render(boundValues{b.c, nil}, verbatim)
@@ -250,12 +252,12 @@ func (b *binder) required(i int) {
 // be told from the request and the configuration.
 func (b *binder) requestDefault(i int) {
 	bound := &b.c.bindings[i]
-	if bound.kind != request {
+	if bound.kind != bindRequest {
 		return
 	}
 	p := &b.c.recipe.Params[i]
 	for _, ref := range p.deflt.refs() {
-		if b.c.depends(ref.param, token) {
+		if b.c.depends(ref.param, bindToken) {
 			b.errorf(bound.at, "its default %q is a token, so it cannot come from the request", p.Default)
 		}
 	}
@@ -267,9 +269,9 @@ func (b *binder) holds(c condition) bool {
 	all := true
 	for _, t := range c.tests {
 		switch bound := &b.c.bindings[t.param]; bound.kind {
-		case unset:
+		case bindUnset:
 			all = all && t.want.matchAbsent()
-		case constant:
+		case bindConstant:
 			all = all && t.want.matchText(bound.text.Reveal())
 		default:
 			b.errorf(bound.at, "decides what the recipe does (when: %s), so %s must be a text or {env: NAME}", c, t.name)
@@ -283,12 +285,12 @@ func (b *binder) holds(c condition) bool {
 func (b *binder) collectRequests() {
 	c := b.c
 	for i := range c.bindings {
-		if c.bindings[i].kind == request {
+		if c.bindings[i].kind == bindRequest {
 			c.requests = append(c.requests, c.bindings[i].req)
 		}
 	}
 	for i := range c.bindings {
-		if c.bindings[i].kind != token {
+		if c.bindings[i].kind != bindToken {
 			continue
 		}
 		for _, req := range c.bindings[i].program.requests {
@@ -329,7 +331,7 @@ func (b *binder) rules() {
 // active reports whether a rule's target is a token: a parameter that is given
 // as a text has nothing to renew.
 func (b *binder) active(t target) bool {
-	return !t.isParam || b.c.bindings[t.index].kind == token
+	return !t.isParam || b.c.bindings[t.index].kind == bindToken
 }
 
 // programs makes the logins, parents first.

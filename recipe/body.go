@@ -68,7 +68,8 @@ func formatSize(n int64) string {
 // describeBody says what kind of body an answer has when it is no JSON: nobody
 // wants a whole HTML page in a log.
 func describeBody(ans *answer) string {
-	start := bytes.ToLower(bytes.TrimLeft(ans.body[:min(len(ans.body), 256)], "\xef\xbb\xbf \t\r\n"))
+	start := bytes.TrimPrefix(ans.body[:min(len(ans.body), 256)], []byte("\xef\xbb\xbf"))
+	start = bytes.ToLower(bytes.TrimSpace(start))
 	switch {
 	case len(ans.body) == 0:
 		return " with an empty body"

@@ -153,9 +153,9 @@ func (d paramRef) check(client exchange.Head) error {
 // firstRequest returns the first request parameter that a value depends on.
 func (c *Credential) firstRequest(i int) *requestParam {
 	switch b := &c.bindings[i]; b.kind {
-	case request:
+	case bindRequest:
 		return b.req
-	case derived:
+	case bindDerived:
 		for _, ref := range c.recipe.Params[i].deflt.refs() {
 			if req := c.firstRequest(ref.param); req != nil {
 				return req

@@ -53,9 +53,9 @@ func (c *Credential) Secrets() []secret.String {
 			continue
 		}
 		switch b := &c.bindings[i]; b.kind {
-		case constant:
+		case bindConstant:
 			list = append(list, b.text)
-		case file:
+		case bindFile:
 			list = append(list, b.ref.Current())
 		}
 	}
@@ -83,7 +83,7 @@ func (c *Credential) resolve(t target) *TokenProgram {
 // from one that is.
 func (c *Credential) depends(i int, kind bindKind) bool {
 	b := &c.bindings[i]
-	if b.kind == derived {
+	if b.kind == bindDerived {
 		return slices.ContainsFunc(c.recipe.Params[i].deflt.refs(), func(ref *reference) bool {
 			return c.depends(ref.param, kind)
 		})
@@ -104,15 +104,15 @@ type supplier interface {
 // paramValue returns the value of a parameter. s may be nil for constants.
 func (c *Credential) paramValue(i int, s supplier) (string, bool) {
 	switch b := &c.bindings[i]; b.kind {
-	case constant:
+	case bindConstant:
 		return b.text.Reveal(), true
-	case file:
+	case bindFile:
 		return s.fromFile(b.ref), true
-	case request:
+	case bindRequest:
 		return s.fromRequest(b.req)
-	case token:
+	case bindToken:
 		return s.fromToken(b.program, "")
-	case derived:
+	case bindDerived:
 		return c.recipe.Params[i].deflt.render(boundValues{c, s}, verbatim)
 	}
 	return "", false

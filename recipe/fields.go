@@ -72,7 +72,7 @@ func (b *planner) field(d ownedInjection) (f planField, ok bool) {
 		f.field.Value += p.text
 	}
 	if why := badField(f.field.In, f.field.Value); why != "" {
-		report(b.rep, d.at, "the value of %s %s %s", d.name.In, d.name.Name, why)
+		b.errorf(d.at, "the value of %s %s %s", d.name.In, d.name.Name, why)
 		return f, false
 	}
 	return f, true
@@ -114,15 +114,15 @@ func (b *planner) flattenToken(pieces []piece, t *TokenProgram, output string) [
 
 func (b *planner) flattenParam(pieces []piece, c *Credential, i int) ([]piece, bool) {
 	switch bound := &c.bindings[i]; bound.kind {
-	case constant:
+	case bindConstant:
 		return append(pieces, piece{kind: pieceText, text: bound.text.Reveal()}), true
-	case file:
+	case bindFile:
 		return append(pieces, piece{kind: pieceFile, ref: bound.ref}), true
-	case request:
+	case bindRequest:
 		return append(pieces, piece{kind: pieceRequest, req: bound.req, param: b.needParam(bound.req)}), true
-	case token:
+	case bindToken:
 		return b.flattenToken(pieces, bound.program, ""), true
-	case derived:
+	case bindDerived:
 		b.needDerived(c, []int{i})
 		return b.flatten(pieces, c, c.recipe.Params[i].deflt)
 	}

@@ -154,7 +154,7 @@ func FuzzAnswer(f *testing.F) {
 			if !ok {
 				t.Fatalf("%v is no FetchError", err)
 			}
-			if text := err.Error(); !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) || len(text) > maxErrorText+10 || fe.RetryAfter < 0 {
+			if text := err.Error(); !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) || len(text) > 1000 || fe.RetryAfter < 0 {
 				t.Errorf("error %q, retry after %v", text, fe.RetryAfter)
 			}
 			return

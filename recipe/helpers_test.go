@@ -3,6 +3,7 @@ package recipe
 import (
 	"encoding/base64"
 	"os"
+	"regexp"
 	"testing"
 )
 
@@ -14,3 +15,5 @@ func writeFile(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+var fingerprint = regexp.MustCompile(`secret:[0-9a-f]{8}`)

@@ -60,6 +60,7 @@ credentials:
   file: {with: {user: anna, pass: {file: FILE}}}
   keyed: {with: {user: {header: X-User}, name: {header: X-Name}, alias: {query: alias}}}
   derived: {with: {user: {header: X-User}}}
+  loose: {with: {user: anna, name: {credential: keyed.session}}}
   joined: {with: {user: {credential: keyed.session}, name: {credential: literal.app}}}
 `
 	t.Setenv("IDENTITY_PASS", "p")
@@ -78,6 +79,7 @@ credentials:
 		{"derived", "session", "recipe=x token=session with.endpoint=https://h with.user=<user> needs.app.recipe=x needs.app.token=app needs.app.with.endpoint=https://h", "user"},
 		{"derived", "aliased", "recipe=x token=aliased with.endpoint=https://h with.alias default=@${user} with.user=<user>", "user"},
 		{"derived", "named", "recipe=x token=named with.endpoint=https://h", "user-"},
+		{"loose", "named", "recipe=x token=named with.endpoint=https://h", "user- name-"},
 		{"joined", "named", "recipe=x token=named with.endpoint=https://h", ""},
 		{"joined", "aliased", "recipe=x token=aliased with.endpoint=https://h with.alias default=@${user} with.user.recipe=x with.user.token=session with.user.with.endpoint=https://h with.user.with.user=<user> " +
 			"with.user.needs.app.recipe=x with.user.needs.app.token=app with.user.needs.app.with.endpoint=https://h", "user name-"},

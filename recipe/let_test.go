@@ -32,7 +32,7 @@ func TestLet(t *testing.T) {
 		{`{hmac_sha1: "what do ya want for nothing?", key: Jefe}`, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
 		{`{hmac_md5: "what do ya want for nothing?", key: Jefe}`, "750c783e6ab0b503eaa86e310a5db738"},
 		{`{md5: "${earlier}x"}`, "fd5fe9ef9f82c254cc62b2baa1209151"},
-		{`{md5: "${none}"}`, ""},             // no value: what mentions it is left out
+		{`{md5: "${none}"}`, ""},              // no value: what mentions it is left out
 		{`{hmac_md5: x, key: "${none}"}`, ""}, // likewise
 	} {
 		recipe := "recipe: x\nparams: {p: {default: abc}, none: {}}\ntokens:\n  access:\n    let:\n      earlier: {base64: \"${p}\"}\n      v: " + tt.let +

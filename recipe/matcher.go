@@ -224,8 +224,8 @@ func matchPath(globs []*regexp.Regexp, path string) bool {
 
 // explain says why the matcher does not hold: `resultCode is "1", want "0"`. It
 // says nothing about the status, nor when the body is no JSON. What it quotes
-// comes from the answer: scrub it.
-func (m *matcher) explain(a *answer) string {
+// of the answer passes through quote.
+func (m *matcher) explain(a *answer, quote func(string) string) string {
 	for i := range m.header {
 		if t := &m.header[i]; !matchHeader(t, a) {
 			return fmt.Sprintf("header %s is not %s", t.name, t.want)
@@ -243,7 +243,7 @@ func (m *matcher) explain(a *answer) string {
 			continue
 		}
 		if text, ok := jsonScalar(member); ok {
-			return fmt.Sprintf("%s is %q, want %s", t.name, shorten(text, 60), t.want)
+			return fmt.Sprintf("%s is %q, want %s", t.name, quote(text), t.want)
 		}
 		if !member.Exists() || member.Type == gjson.Null {
 			return fmt.Sprintf("%s is missing, want %s", t.name, t.want)
@@ -257,13 +257,14 @@ func (m *matcher) explain(a *answer) string {
 }
 
 // found tells what the members that the matcher looks at hold: "code 4005". It
-// is for matchers that match. What it quotes comes from the answer: scrub it.
-func (m *matcher) found(a *answer) string {
+// is for matchers that match. What it quotes of the answer passes through
+// quote.
+func (m *matcher) found(a *answer, quote func(string) string) string {
 	var words []string
 	for i := range m.json {
 		member, _ := a.member(m.json[i].name)
 		if text, ok := jsonScalar(member); ok {
-			words = append(words, m.json[i].name+" "+shorten(text, 60))
+			words = append(words, m.json[i].name+" "+quote(text))
 		}
 	}
 	return strings.Join(words, ", ")

@@ -3,6 +3,7 @@ package recipe
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -35,15 +36,18 @@ func Parse(rep *yamldoc.Report, file string, data []byte) (r *Recipe, ok bool) {
 	return r, ok
 }
 
+// parse has a report of its own: one that knows these problems already, from
+// another credential with the same recipe, would not grow by them.
 func parse(rep *yamldoc.Report, file string, data []byte) (*Recipe, bool) {
-	before := rep.Len()
-	root, ok := yamldoc.Parse(rep, file, data)
-	if !ok {
-		return nil, false
-	}
+	own := &yamldoc.Report{}
 	p := &parser{recipe: &Recipe{index: map[string]int{}}}
-	p.document(root)
-	if rep.Len() != before {
+	if root, ok := yamldoc.Parse(own, file, data); ok {
+		p.document(root)
+	}
+	if problems, failed := errors.AsType[yamldoc.Problems](own.Err()); failed {
+		for _, problem := range problems {
+			rep.Add(problem)
+		}
 		return nil, false
 	}
 	return p.recipe, true

@@ -60,15 +60,18 @@ func NewPlan(rep *yamldoc.Report, cfg RouteConfig) (p *Plan, ok bool) {
 	b := &planner{rep: rep, cfg: cfg, p: &Plan{now: time.Now, random: rand.Reader}}
 	b.inject()
 	b.rules()
-	if rep.Len() != before {
+	b.strip()
+	if b.failed || rep.Len() != before {
 		return nil, false
 	}
 	b.number()
-	b.strip()
-	if rep.Len() != before {
-		return nil, false
-	}
 	return b.p, true
+}
+
+// errorf notes a problem at v.
+func (b *planner) errorf(v yamldoc.Value, format string, args ...any) {
+	b.failed = true
+	report(b.rep, v, format, args...)
 }
 
 // Slots returns every token that the route uses, each once, parents before
@@ -103,10 +106,11 @@ type planner struct {
 	p        *Plan
 	programs []*TokenProgram // of the slots; sorted by number
 	injected []exchange.Name // also those whose value is left out
+	failed   bool            // also when rep knew the problem already
 }
 
-// entry is an injection and the credential whose recipe says it; nil for the
-// route's own.
+// ownedInjection is an injection and the credential whose recipe says it; nil
+// for the route's own.
 type ownedInjection struct {
 	injection
 	owner *Credential
@@ -147,10 +151,10 @@ func (b *planner) inject() {
 
 func (b *planner) twice(d ownedInjection, other *Credential) {
 	if d.owner == nil || other == nil {
-		d.at.Errorf("%s %s is injected twice", d.name.In, d.name.Name)
+		b.errorf(d.at, "%s %s is injected twice", d.name.In, d.name.Name)
 		return
 	}
-	report(b.rep, b.cfg.At, "the credentials %s and %s both inject %s %s; use one of them, or say with inject what goes where",
+	b.errorf(b.cfg.At, "the credentials %s and %s both inject %s %s; use one of them, or say with inject what goes where",
 		other.name, d.owner.name, d.name.In, d.name.Name)
 }
 
@@ -199,7 +203,7 @@ func (b *planner) number() {
 func (b *planner) needDerived(c *Credential, params []int) {
 	for _, i := range params {
 		ref := paramRef{c, i}
-		if c.bindings[i].kind == derived && !c.depends(i, token) && !slices.Contains(b.p.derived, ref) {
+		if c.bindings[i].kind == bindDerived && !c.depends(i, bindToken) && !slices.Contains(b.p.derived, ref) {
 			b.p.derived = append(b.p.derived, ref)
 		}
 	}
@@ -234,7 +238,7 @@ func (b *planner) strip() {
 	}
 	for _, n := range b.injected {
 		if allowed[spelling(n)] {
-			report(b.rep, b.cfg.At, "allow names %s %s, which this route injects; mode: default lets the client's own value stay", n.In, n.Name)
+			b.errorf(b.cfg.At, "allow names %s %s, which this route injects; mode: default lets the client's own value stay", n.In, n.Name)
 		}
 		add(n)
 	}
@@ -251,7 +255,7 @@ func (b *planner) strip() {
 	}
 	for _, n := range b.cfg.Allow {
 		if !used[spelling(n)] {
-			report(b.rep, b.cfg.At, "allow names %s %s, which nothing strips%s", n.In, n.Name, b.nearName(n, used))
+			b.errorf(b.cfg.At, "allow names %s %s, which nothing strips%s", n.In, n.Name, b.nearName(n, used))
 		}
 	}
 }

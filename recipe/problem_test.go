@@ -43,6 +43,21 @@ func TestBadRecipes(t *testing.T) {
 	}
 }
 
+// TestSameProblemsTwice: a report that has a recipe's problems already must not
+// make the recipe pass.
+func TestSameProblemsTwice(t *testing.T) {
+	rep := &yamldoc.Report{}
+	for range 2 {
+		if _, ok := Parse(rep, "f", []byte("recipe: x\ntokens: {t: {}}\n")); ok {
+			t.Error("Parse is content")
+		}
+	}
+	good := "recipe: y\ninject: [{header: X, value: y}]\n"
+	if _, ok := Parse(rep, "g", []byte(good)); !ok {
+		t.Error("another file's problems make a good recipe fail")
+	}
+}
+
 func splitWanted(text string) (yaml, want string) {
 	i := strings.Index(text, "#! ")
 	if i < 0 {

@@ -63,14 +63,14 @@ func (m *mentions) param(c *Credential, i int, key bool) {
 	m.reached[i] = true
 	key = key && c.recipe.Params[i].Key
 	switch bound := &c.bindings[i]; bound.kind {
-	case request:
+	case bindRequest:
 		m.requests[bound.req] = m.requests[bound.req] || key
-	case token:
+	case bindToken:
 		if _, known := m.others[bound.program]; !known {
 			m.order = append(m.order, bound.program)
 		}
 		m.others[bound.program] = m.others[bound.program] || key
-	case derived:
+	case bindDerived:
 		for _, ref := range c.recipe.Params[i].deflt.refs() {
 			m.param(c, ref.param, key)
 		}
@@ -148,15 +148,15 @@ func (t *TokenProgram) addKeyParam(i int) {
 	c := t.cred
 	name := "with." + c.recipe.Params[i].Name
 	switch bound := &c.bindings[i]; bound.kind {
-	case constant:
+	case bindConstant:
 		t.Key = append(t.Key, refresher.KeyPart{Name: name, Value: bound.text.Reveal()})
-	case file:
+	case bindFile:
 		t.Key = append(t.Key, refresher.KeyPart{Name: name + " file", Value: bound.ref.String()})
-	case request:
+	case bindRequest:
 		t.Key = append(t.Key, refresher.KeyPart{Name: name, FromRequest: true, Param: slices.Index(t.requests, bound.req)})
-	case token:
+	case bindToken:
 		t.addKeyParent(name+".", bound.program)
-	case derived:
+	case bindDerived:
 		p := &c.recipe.Params[i]
 		t.Key = append(t.Key, refresher.KeyPart{Name: name + " default", Value: p.Default})
 		for _, ref := range p.deflt.refs() {
@@ -183,16 +183,16 @@ func (t *TokenProgram) addKeyParent(prefix string, parent *TokenProgram) {
 func (b *binder) checkURL(d *tokenDecl) {
 	c := b.c
 	for _, ref := range d.request.url.refs() {
-		if ref.kind == refParam && c.bindings[ref.param].kind == unset && !b.alreadyWrong(ref.param) {
+		if ref.kind == refParam && c.bindings[ref.param].kind == bindUnset && !b.alreadyWrong(ref.param) {
 			b.errorf(b.cfg.At, "with.%s is missing: the login of token %s needs it in its url", ref.text, d.name)
 		}
 	}
 	for _, ref := range d.request.url.hostRefs() {
 		at := c.bindings[ref.param].at
 		switch {
-		case c.depends(ref.param, request):
+		case c.depends(ref.param, bindRequest):
 			b.errorf(at, "%s forms the host of a login, so it cannot come from a request", ref.text)
-		case c.depends(ref.param, token):
+		case c.depends(ref.param, bindToken):
 			b.errorf(at, "%s forms the host of a login, so it cannot be a token", ref.text)
 		}
 	}

@@ -260,6 +260,9 @@ func (r *requestDecl) fillHeaders(h http.Header, v values) error {
 	user, ok1 := r.basic.user.render(v, verbatim)
 	password, ok2 := r.basic.password.render(v, verbatim)
 	if ok1 && ok2 {
+		if !r.basic.formEscape && strings.Contains(user, ":") { // RFC 7617 section 2
+			return errors.New("basic: the user contains a colon, which ends a user name")
+		}
 		h.Set("Authorization", "Basic "+r.basic.encode(user, password))
 	}
 	return nil

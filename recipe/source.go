@@ -118,7 +118,7 @@ func (a *attempt) prepare() error {
 			continue
 		}
 		value, why := p.canonical(text)
-		if a.t.cred.bindings[i].kind == token {
+		if a.t.cred.bindings[i].kind == bindToken {
 			value, why = text, "" // another vendor's text: only its place decides what is legal
 		}
 		if why != "" {
@@ -147,7 +147,7 @@ func (a *attempt) readFiles() {
 	a.files = map[*secret.Ref]secret.String{}
 	for _, i := range a.t.mentioned {
 		b := &a.t.cred.bindings[i]
-		if b.kind != file {
+		if b.kind != bindFile {
 			continue
 		}
 		text, err := b.ref.Read()
@@ -163,7 +163,7 @@ func (a *attempt) collectSecrets() {
 	c := a.t.cred
 	a.secrets = append(a.secrets, c.Secrets()...)
 	for i := range c.bindings {
-		if c.recipe.Params[i].Secret && c.bindings[i].kind == request {
+		if c.recipe.Params[i].Secret && c.bindings[i].kind == bindRequest {
 			if text, ok := a.fromRequest(c.bindings[i].req); ok {
 				a.secrets = append(a.secrets, secret.New(text))
 			}
@@ -243,9 +243,9 @@ type loginError struct {
 func (e *loginError) Error() string { return e.text }
 func (e *loginError) Unwrap() error { return e.cause }
 
-// fail makes the error of this login; text may come from anywhere.
+// fail makes the error of this login. What of its text comes from elsewhere
+// went through scrub.
 func (a *attempt) fail(class refresher.Class, text string, cause error) *refresher.FetchError {
-	text = a.scrub(text, maxErrorText)
 	a.trace.step("Failed", "class: "+class.String(), "text: "+text)
 	return &refresher.FetchError{Class: class, Err: &loginError{text, cause}}
 }
@@ -255,7 +255,7 @@ func (a *attempt) failNetwork(ctx context.Context, err error) *refresher.FetchEr
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return a.fail(refresher.Transient, fmt.Sprintf("%s: no answer within %v", a.host, a.timeout()), context.DeadlineExceeded)
 	}
-	return a.fail(refresher.Transient, fmt.Sprintf("%s: %v", a.host, err), err)
+	return a.fail(refresher.Transient, a.host+": "+a.scrub(err.Error(), maxMessage), err)
 }
 
 // failRead is for an answer that could not be read to its end.
@@ -264,5 +264,5 @@ func (a *attempt) failRead(ctx context.Context, ans *answer, err error) *refresh
 		text := fmt.Sprintf("%s answered %d, but the answer did not end within %v", a.host, ans.status, a.timeout())
 		return a.fail(refresher.Transient, text, context.DeadlineExceeded)
 	}
-	return a.failAnswer(ans, classOf(ans), fmt.Sprintf("%s answered %d, but %v", a.host, ans.status, err), err)
+	return a.failAnswer(ans, classOf(ans), fmt.Sprintf("%s answered %d, but %s", a.host, ans.status, a.scrub(err.Error(), maxMessage)), err)
 }

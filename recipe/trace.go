@@ -75,7 +75,7 @@ func (tr *tracer) request(a *attempt) {
 	}
 	req, err := a.t.decl.request.build(context.Background(), maskedValues{a}, a.s.userAgent)
 	if err != nil {
-		tr.step("Sent", "(cannot be shown: "+a.scrub(err.Error(), maxErrorText)+")")
+		tr.step("Sent", "(cannot be shown: "+a.scrub(err.Error(), maxMessage)+")")
 		return
 	}
 	if a.t.decl.request.basic != nil && req.Header.Get("Authorization") != "" {
@@ -98,10 +98,7 @@ func (tr *tracer) request(a *attempt) {
 	if body != "" {
 		lines = append(lines, "", body)
 	}
-	for i := range lines {
-		lines[i] = a.scrub(lines[i], maxTraced)
-	}
-	tr.step("Sent", lines...)
+	tr.step("Sent", cutLines(a.scrubLines(strings.Join(lines, "\n")))...)
 }
 
 // maskedValues shows a word for everything that is secret.
@@ -132,9 +129,9 @@ func (m maskedValues) secretParam(i int) bool {
 	switch p := &c.recipe.Params[i]; {
 	case p.Type == TypeURL:
 		return false
-	case p.Secret || c.bindings[i].kind == token:
+	case p.Secret || c.bindings[i].kind == bindToken:
 		return true
-	case c.bindings[i].kind == derived:
+	case c.bindings[i].kind == bindDerived:
 		return slices.ContainsFunc(p.deflt.refs(), func(ref *reference) bool { return m.secretParam(ref.param) })
 	}
 	return false
@@ -143,59 +140,84 @@ func (m maskedValues) secretParam(i int) bool {
 // maxTraced bounds each line of a transcript, in bytes.
 const maxTraced = 2000
 
+// cutLines returns the lines of a text, each bounded, without control
+// characters: they could play tricks on a terminal.
+func cutLines(text string) []string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		l = strings.Map(func(r rune) rune {
+			if r < ' ' && r != '\t' || r == 0x7f {
+				return -1
+			}
+			return r
+		}, l)
+		if len(l) > maxTraced {
+			l = strings.ToValidUTF8(l[:maxTraced], "") + "…"
+		}
+		lines[i] = l
+	}
+	return lines[:min(len(lines), 100)]
+}
+
 // answer writes down the answer.
 func (tr *tracer) answer(a *attempt, ans *answer) {
-	if tr == nil {
-		return
+	if tr != nil {
+		tr.received(a, ans, string(ans.body))
 	}
-	lines := tr.head(a, ans)
-	if len(ans.body) > 0 {
-		lines = append(lines, "", a.maskAnswer(string(ans.body)))
-	}
-	tr.step("Received", lines...)
 }
 
 // unread writes down an answer whose body could not be read.
 func (tr *tracer) unread(a *attempt, ans *answer, err error) {
-	if tr == nil {
-		return
+	if tr != nil {
+		tr.received(a, ans, "("+err.Error()+")")
 	}
-	tr.step("Received", append(tr.head(a, ans), "", "("+a.scrub(err.Error(), maxErrorText)+")")...)
 }
 
-func (tr *tracer) head(a *attempt, ans *answer) []string {
+func (tr *tracer) received(a *attempt, ans *answer, body string) {
 	lines := []string{fmt.Sprintf("%d %s", ans.status, http.StatusText(ans.status))}
 	h, _ := ans.header.(http.Header)
 	for name, values := range h {
 		for _, v := range values {
-			if name == "Set-Cookie" {
-				cookie, _, _ := strings.Cut(v, "=")
-				v = cookie + "=[masked]"
-			}
-			lines = append(lines, name+": "+a.maskAnswer(v))
+			lines = append(lines, name+": "+shownHeader(name, v))
 		}
 	}
 	slices.Sort(lines[1:])
-	return lines
+	if body != "" {
+		lines = append(lines, "", body)
+	}
+	text := a.scrubLines(strings.Join(lines, "\n"))
+	// What could be a token although the recipe does not know it.
+	text = secretMember.ReplaceAllString(text, `${1}"[masked]"`)
+	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
+		return fmt.Sprintf("[%d characters]", len(word))
+	})
+	tr.step("Received", cutLines(text)...)
+}
+
+// shownHeader returns what is shown of a header of an answer. Any of them may
+// hold a token that the recipe does not know, so only those that explain
+// something are shown as they are.
+func shownHeader(name, value string) string {
+	switch name {
+	case "Content-Type", "Content-Length", "Content-Encoding", "Date", "Retry-After", "Server":
+		return value
+	case "Location": // a redirect explains a failed login; its query repeats what was sent
+		place, query, _ := strings.Cut(value, "?")
+		if query != "" {
+			place += "?[masked]"
+		}
+		return place
+	case "Set-Cookie":
+		cookie, _, _ := strings.Cut(value, "=")
+		return cookie + "=[masked]"
+	}
+	return fmt.Sprintf("[%d characters]", len(value))
 }
 
 var (
 	secretMember = regexp.MustCompile(`(?i)("[^"]*(?:token|secret|passw|ticket|session|credential|key)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"`)
 	longWord     = regexp.MustCompile(`[A-Za-z0-9_+/=.%~-]{24,}`)
 )
-
-// maskAnswer hides what could be a token even if the recipe does not know it.
-func (a *attempt) maskAnswer(text string) string {
-	text = a.scrub(text, 0)
-	text = secretMember.ReplaceAllString(text, `${1}"[masked]"`)
-	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
-		return fmt.Sprintf("[%d characters]", len(word))
-	})
-	if len(text) > maxTraced {
-		text = strings.ToValidUTF8(text[:maxTraced], "") + "…"
-	}
-	return text
-}
 
 // accepted writes down what was taken from the answer.
 func (tr *tracer) accepted(from *extractor, t refresher.Token, life lifetimeChoice) {

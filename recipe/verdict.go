@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"attache/internal/secret"
 	"attache/refresher"
@@ -14,9 +15,9 @@ import (
 
 // The longest texts that are shown, in bytes.
 const (
-	maxErrorText = 600
-	maxMessage   = 200
-	maxScrubbed  = 32 << 10 // what is scrubbed at all; the rest is never shown
+	maxMessage  = 200
+	maxQuote    = 60
+	maxScrubbed = 32 << 10 // what is scrubbed at all; the rest is never shown
 )
 
 // judge decides what the answer to a login means: refused parents first, then
@@ -43,7 +44,7 @@ func (a *attempt) judge(ans *answer, now time.Time) (refresher.Token, error) {
 	}
 	for i := range a.t.errors {
 		if rule := &a.t.errors[i]; rule.matcher.match(ans) {
-			if found := rule.matcher.found(ans); found != "" {
+			if found := rule.matcher.found(ans, a.quote); found != "" {
 				what += " with " + found
 			}
 			return refresher.Token{}, a.failAnswer(ans, rule.class, what+a.message(ans, rule.message), nil)
@@ -69,7 +70,7 @@ func (a *attempt) accept(ans *answer, value string, from *extractor, outputs map
 		t.ExpiresAt = now.Add(life.d)
 	}
 	if text := life.warning(); text != "" {
-		a.warnings = append(a.warnings, a.scrub(text, maxErrorText))
+		a.warnings = append(a.warnings, a.scrub(text, maxMessage))
 	}
 	a.trace.accepted(from, t, life)
 	return t
@@ -116,14 +117,14 @@ func (a *attempt) unsuccessful(ans *answer) (why string, failed bool) {
 	}
 	if !matchStatus(wanted, ans.status) {
 		if ans.status >= 300 && ans.status <= 399 {
-			why = ", a redirect, which no login follows"
+			why = " (a redirect, which no login follows)"
 		}
 		return why, true
 	}
 	if m == nil || m.match(ans) {
 		return "", false
 	}
-	if why = m.explain(ans); why != "" {
+	if why = m.explain(ans, a.quote); why != "" {
 		why = ", but " + why
 	}
 	return why, true
@@ -210,13 +211,35 @@ var jwtText = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
 // secret of this login, one line, at most limit bytes. A secret that is cut in
 // two at the end is still recognised, see [secret.Scrub].
 func (a *attempt) scrub(text string, limit int) string {
-	text = secret.Scrub(text[:min(len(text), maxScrubbed)], 0, a.secrets...)
-	text = jwtText.ReplaceAllString(text, "[redacted]")
+	text = a.scrubLines(text)
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(text, "?"))
-	return secret.Scrub(strings.TrimSpace(text), limit)
+	}, text)
+	return secret.Scrub(strings.TrimSpace(text), limit) // cuts
 }
+
+// scrubLines is scrub for a text of many lines.
+func (a *attempt) scrubLines(text string) string {
+	if a.tooShort(text) {
+		return text
+	}
+	text = secret.Scrub(text[:min(len(text), maxScrubbed)], 0, a.secrets...)
+	return strings.ToValidUTF8(jwtText.ReplaceAllString(text, "[redacted]"), "?")
+}
+
+// tooShort reports whether a text, such as a vendor's code, is too short to
+// hold a secret; scrubbing is dear.
+func (a *attempt) tooShort(text string) bool {
+	for _, s := range a.secrets {
+		if len(s.Reveal()) <= len(text) {
+			return false
+		}
+	}
+	return len(text) < 5 && utf8.ValidString(text)
+}
+
+// quote is scrub for a text that is quoted within another.
+func (a *attempt) quote(text string) string { return a.scrub(text, maxQuote) }

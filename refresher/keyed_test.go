@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +79,7 @@ func TestOneTokenForEachUser(t *testing.T) {
 			wantUse(t, pool, "bob#1", "bob")
 		}
 		src.WantCalls(2)
+		synctest.Wait()
 		if s := pool.Status(); !s.Keyed || s.Single != nil || s.Instances != 2 || s.Phases[refresher.Fresh] != 2 {
 			t.Errorf("status %+v", s)
 		}
@@ -120,16 +122,17 @@ func TestEqualKeys(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				src := rt.Func(t, func(call int, in refresher.Input) rt.Answer {
+				var logins atomic.Int32
+				answer := func(_ int, in refresher.Input) rt.Answer {
 					// Each login sees the parameters of the credential that made
 					// the instance, in its order.
 					if len(in.Params) == 2 && in.Params[1] != "ann" && in.Params[1] != "bob" {
 						t.Errorf("a login sees the parameters %q", in.Params)
 					}
-					return rt.OK(fmt.Sprint("v", call), time.Hour)
-				})
+					return rt.OK(fmt.Sprint("v", logins.Add(1)), time.Hour)
+				}
 				e := rt.Start(t, refresher.Config{})
-				test.first.Source, test.second.Source = src, src
+				test.first.Source, test.second.Source = rt.Func(t, answer), rt.Func(t, answer)
 				test.first.Credential, test.second.Credential = "one", "two"
 				first := rt.Instance(t, rt.Define(t, e, test.first), test.params[0]...)
 				second := rt.Instance(t, rt.Define(t, e, test.second), test.params[1]...)
@@ -138,8 +141,8 @@ func TestEqualKeys(t *testing.T) {
 				}
 				rt.Token(t, first)
 				rt.Token(t, second)
-				if want := map[bool]int{true: 1, false: 2}[test.same]; src.Calls() != want {
-					t.Errorf("%d logins, want %d", src.Calls(), want)
+				if n, want := logins.Load(), map[bool]int32{true: 1, false: 2}[test.same]; n != want {
+					t.Errorf("%d logins, want %d", n, want)
 				}
 				if test.same {
 					wantRejection(t, first, rt.WantToken(t, first, "v1"), "r", refresher.Renewing)
@@ -357,7 +360,7 @@ func TestUnknownUserIsNotRetriedForever(t *testing.T) {
 		in := rt.Instance(t, pool, "nobody")
 		wantUnavailable(t, in, 2*time.Second, time.Second, refresher.Transient)
 		time.Sleep(20 * time.Minute)
-		src.WantTimes(seconds(0, 1, 3)...) // the last because it was asked for after the second
+		src.WantTimes(seconds(0, 1, 3)...)                            // the last because it was asked for after the second
 		wantUnavailable(t, in, 2*time.Second, 0, refresher.Transient) // one attempt; the next one is too far
 		time.Sleep(20 * time.Minute)
 		src.WantCalls(5)
@@ -412,44 +415,42 @@ func TestLoginsPerMinuteOfExpired(t *testing.T) {
 }
 
 // Background logins over the rate wait for their turn. They neither fail nor
-// wake each other, and requests that need no login are served meanwhile.
+// all wake for each unit, and requests that need no login are served meanwhile.
 func TestBackgroundLoginsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const users = 300
-		parentSource := rt.Script(t, rt.Fail(refresher.Transient), rt.OK("p", 100*time.Hour).After(9*time.Second))
-		e := rt.Start(t, refresher.Config{})
-		parent := rt.Define(t, e, refresher.Definition{Token: "parent", Source: parentSource})
-		src := perUser(t, 100*time.Minute)
-		pool := rt.Define(t, e, refresher.Definition{
-			Source: src, Params: []refresher.Param{userID}, Parents: []refresher.Parent{{Pool: parent}},
-			Limits: refresher.Limits{LoginsPerMinute: users, Idle: 24 * time.Hour},
-		})
-		var wg sync.WaitGroup
-		for i := range users {
-			wg.Go(func() { use(t, pool, fmt.Sprint(i)) })
+		const users, rate = 300, 60
+		var looks atomic.Int64
+		now := func() time.Time {
+			looks.Add(1) // whoever looks at an instance looks at the clock
+			return time.Now()
 		}
-		wg.Wait()
+		src := perUser(t, 24*time.Hour)
+		pool := keyed(t, rt.Start(t, refresher.Config{Now: now}), src, refresher.Limits{LoginsPerMinute: rate, Idle: 12 * time.Hour})
+		for i := range users {
+			use(t, pool, fmt.Sprint(i))
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
 		src.WantCalls(users)
-		time.Sleep(time.Hour)
-		begin := time.Now()
+		looks.Store(0)
 		pool.Renew()
-		time.Sleep(30 * time.Second)
+		time.Sleep(time.Second / 2)
+		src.WantCalls(users + rate)
 		for i := range users {
-			use(t, pool, fmt.Sprint(i)) // served by what they have
+			if in := rt.Instance(t, pool, fmt.Sprint(i)); in.Status().Phase != refresher.Fresh {
+				t.Fatalf("user %d: %+v", i, in.Status())
+			}
 		}
-		time.Sleep(3 * time.Minute)
+		time.Sleep((users - rate) * time.Second)
 		src.WantCalls(2 * users)
-		t.Logf("%d logins by %v after they were wanted", users, src.Times()[2*users-1]-src.Times()[users]+0*time.Since(begin))
-		pool.Renew() // all units were used: now they come one by one
-		for range 5 {
-			pool.Renew()
+		times := src.Times()
+		for i := users + rate + 1; i < 2*users; i++ {
+			if gap := times[i] - times[i-1]; gap != time.Second {
+				t.Fatalf("login %d came %v after the one before, want 1s", i, gap)
+			}
 		}
-		time.Sleep(61 * time.Second)
-		src.WantAtMost(2*users+1, time.Minute)
-		time.Sleep(5 * time.Minute)
-		synctest.Wait()
-		if n := pool.Status().Phases[refresher.Fresh]; n != users {
-			t.Errorf("%d fresh tokens, want %d", n, users)
+		if n := looks.Load(); n > 40*users {
+			t.Errorf("%d looks for %d logins: instances wake each other", n, users)
 		}
 	})
 }

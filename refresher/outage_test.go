@@ -167,6 +167,7 @@ func TestLifetimes(t *testing.T) {
 				src := rt.Script(t, test.answer)
 				in := rt.Single(t, rt.Start(t, refresher.Config{Observe: events.Observe}), refresher.Definition{Source: src})
 				tok := rt.WantToken(t, in, "a")
+				synctest.Wait()
 				if got := events.Of(refresher.LoggedIn)[0].ExpiryReplaced; got != test.replaced {
 					t.Errorf("ExpiryReplaced is %v, want %v", got, test.replaced)
 				}

@@ -148,8 +148,8 @@ func hints(proxy, admin string, vendors []*vendor) string {
 	fmt.Fprintf(&b, "attache runs in front of %d emulated vendors whose tokens live %s.\n", len(vendors), tokenLife)
 	fmt.Fprintf(&b, "The traffic below knows nothing about tokens. Try it yourself:\n\n")
 	for _, v := range vendors {
-		fmt.Fprintf(&b, "  %s\n", v.curl(proxy))
+		fmt.Fprintf(&b, "%s\n", v.curl(proxy))
 	}
-	fmt.Fprintf(&b, "  curl %s/api/status\n  curl %s/metrics\n\n", admin, admin)
+	fmt.Fprintf(&b, "curl %s/api/status\ncurl %s/metrics\n\n", admin, admin)
 	return b.String()
 }

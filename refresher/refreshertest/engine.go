@@ -20,6 +20,7 @@ package refreshertest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -191,4 +192,16 @@ func (r *Events) String() string {
 
 func kindName(k refresher.EventKind) string {
 	return [...]string{"logged in", "adopted", "login failed", "refused", "renewed", "evicted", "store failed"}[k]
+}
+
+// Rand returns a source of jitter for [refresher.Config] that gives the same
+// numbers for the same seed.
+func Rand(seed uint64) func() float64 {
+	var mu sync.Mutex
+	r := rand.New(rand.NewPCG(seed, 0))
+	return func() float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.Float64()
+	}
 }

@@ -31,7 +31,8 @@ type Source struct {
 	mu     sync.Mutex
 	times  []time.Time
 	inputs []refresher.Input
-	open   map[string]bool
+	open   map[string]bool // by parameters
+	excess int             // calls beyond the budget
 }
 
 // Script returns a source that gives these answers one after the other, and
@@ -94,6 +95,10 @@ func (s *Source) enter(who string, in refresher.Input) (call int) {
 	s.inputs = append(s.inputs, in)
 	call = len(s.times)
 	tooMany := s.budget > 0 && call > s.budget && now.Sub(s.times[call-1-s.budget]) < time.Second
+	if tooMany {
+		s.excess++
+	}
+	report := tooMany && s.excess <= 3 // a loop of days would fill the disk
 	twice := s.open[who]
 	s.open[who] = true
 	s.mu.Unlock()
@@ -101,8 +106,10 @@ func (s *Source) enter(who string, in refresher.Input) (call int) {
 	if twice {
 		s.t.Errorf("login %d runs at the same time as another one of the same instance", call)
 	}
-	if tooMany {
+	if report {
 		s.t.Errorf("login %d at %v: more than %d within a second", call, now.Sub(s.start), s.budget)
+	}
+	if tooMany {
 		time.Sleep(time.Second)
 	}
 	return call

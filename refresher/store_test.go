@@ -1,0 +1,575 @@
+package refresher_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"attache/internal/secret"
+	"attache/refresher"
+	rt "attache/refresher/refreshertest"
+)
+
+// faultyStore is a memory store whose operations fail, hang, or are watched.
+type faultyStore struct {
+	*refresher.MemoryStore
+	t *testing.T
+
+	mu     sync.Mutex
+	fails  map[string]error   // by operation; errHang: until the context ends
+	only   refresher.StoreKey // whose operations fail; zero: all
+	before func(op string)    // called before each operation, without the lock
+	last   refresher.StoreKey // the key asked for last
+	ops    int
+	saves  []time.Time
+	now    time.Time                  // of the operations counted by within
+	within map[refresher.StoreKey]int // one instant of virtual time
+}
+
+var (
+	errDown = errors.New("the store is down")
+	errHang = errors.New("hang")
+)
+
+func newFaultyStore(t *testing.T) *faultyStore {
+	return &faultyStore{MemoryStore: refresher.NewMemoryStore(), t: t}
+}
+
+// set makes these operations fail, and no others.
+func (s *faultyStore) set(err error, ops ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = map[string]error{}
+	for _, op := range ops {
+		s.fails[op] = err
+	}
+}
+
+// once has f called before the next operation of that name.
+func (s *faultyStore) once(op string, f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = func(is string) {
+		if is == op {
+			s.mu.Lock()
+			s.before = nil
+			s.mu.Unlock()
+			f()
+		}
+	}
+}
+
+// failOnly makes only the operations fail that have the key asked for last.
+func (s *faultyStore) failOnly() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.only = s.last
+}
+
+func (s *faultyStore) key() refresher.StoreKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// counts returns how many operations there were, and when saves began.
+func (s *faultyStore) counts() (ops int, saves []time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ops, slices.Clone(s.saves)
+}
+
+func (s *faultyStore) enter(ctx context.Context, op string, key refresher.StoreKey) error {
+	before, hot, err := s.note(op, key)
+	if hot { // as in refreshertest.Source: a hot loop spins, it does not fail
+		s.t.Errorf("%s: a hot loop over the store", op)
+		time.Sleep(time.Second)
+	}
+	if before != nil {
+		before(op)
+	}
+	if errors.Is(err, errHang) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return err
+}
+
+func (s *faultyStore) note(op string, key refresher.StoreKey) (before func(string), hot bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ops++
+	s.last = key
+	if op == "save" {
+		s.saves = append(s.saves, time.Now())
+	}
+	if now := time.Now(); !now.Equal(s.now) {
+		s.now, s.within = now, map[refresher.StoreKey]int{}
+	}
+	s.within[key]++
+	if s.only == (refresher.StoreKey{}) || key == s.only {
+		err = s.fails[op]
+	}
+	return s.before, s.within[key] > 24, err
+}
+
+func (s *faultyStore) Load(ctx context.Context, key refresher.StoreKey) (refresher.Token, error) {
+	if err := s.enter(ctx, "load", key); err != nil {
+		return refresher.Token{}, err
+	}
+	return s.MemoryStore.Load(ctx, key)
+}
+
+func (s *faultyStore) Save(ctx context.Context, key refresher.StoreKey, previous uint64, t refresher.Token) error {
+	if err := s.enter(ctx, "save", key); err != nil {
+		return err
+	}
+	return s.MemoryStore.Save(ctx, key, previous, t)
+}
+
+func (s *faultyStore) Acquire(ctx context.Context, key refresher.StoreKey, ttl time.Duration) (refresher.Lease, error) {
+	if err := s.enter(ctx, "acquire", key); err != nil {
+		return nil, err
+	}
+	return s.MemoryStore.Acquire(ctx, key, ttl)
+}
+
+// put saves a token of another replica, over what is there.
+func (s *faultyStore) put(t *testing.T, value string, generation uint64, lifetime time.Duration) {
+	t.Helper()
+	old, _ := s.MemoryStore.Load(t.Context(), s.key())
+	tok := refresher.Token{
+		Value: secret.New(value), Generation: generation, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(lifetime),
+	}
+	if err := s.MemoryStore.Save(t.Context(), s.key(), old.Generation, tok); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// want fails the test unless the store holds that token.
+func (s *faultyStore) want(t *testing.T, value string, generation uint64) {
+	t.Helper()
+	got, err := s.MemoryStore.Load(t.Context(), s.key())
+	if err != nil || got.Value.Reveal() != value || got.Generation != generation {
+		t.Errorf("the store holds %q of generation %d (%v), want %q of %d", got.Value.Reveal(), got.Generation, err, value, generation)
+	}
+}
+
+func storeFailures(events *rt.Events) []string {
+	var ops []string
+	for _, e := range events.Of(refresher.StoreFailed) {
+		ops = append(ops, e.Op)
+	}
+	return ops
+}
+
+func startStored(t *testing.T, s refresher.Store, src *rt.Source) (*refresher.Instance, *rt.Events) {
+	t.Helper()
+	events := &rt.Events{}
+	e := rt.Start(t, refresher.Config{Store: s, Observe: events.Observe})
+	return rt.Single(t, e, refresher.Definition{Source: src}), events
+}
+
+func TestRestartFindsTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		first := rt.Script(t, rt.OK("a", time.Hour).With("push_token", "p"))
+		e, stop := rt.StartStoppable(t, refresher.Config{Store: store})
+		rt.WantToken(t, rt.Single(t, e, refresher.Definition{Source: first}), "a").SetMemo("key", "rendered there")
+		stop()
+		time.Sleep(10 * time.Minute)
+
+		second := rt.Script(t, rt.OK("b", time.Hour))
+		in, events := startStored(t, store, second)
+		tok := rt.WantToken(t, in, "a")
+		if tok.Generation != 1 || tok.Lifetime() != time.Hour || tok.Outputs["push_token"].Reveal() != "p" {
+			t.Errorf("token %+v", tok)
+		}
+		if text, ok := tok.Memo("key"); ok {
+			t.Errorf("the other instance's memo %q came along", text)
+		}
+		synctest.Wait()
+		if n := len(events.Of(refresher.Adopted)); n != 1 {
+			t.Errorf("%d adoptions in\n%swant 1", n, events)
+		}
+		second.WantCalls(0)
+		rt.WantToken(t, in, "a")
+		time.Sleep(38 * time.Minute) // due by its own age, not since the restart
+		synctest.Wait()
+		if tok := rt.WantToken(t, in, "b"); tok.Generation != 2 {
+			t.Errorf("generation %d, want 2", tok.Generation)
+		}
+		second.WantTimes(38 * time.Minute)
+		store.want(t, "b", 2)
+	})
+}
+
+func TestStoredTokensThatAreNotAdopted(t *testing.T) {
+	tests := []struct {
+		name       string
+		value      string
+		generation uint64
+		lifetime   time.Duration
+	}{
+		{"older", "old", 1, time.Hour},
+		{"as old", "peer", 2, time.Hour},
+		{"expired", "expired", 9, -time.Second},
+		{"empty", "", 9, time.Hour},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newFaultyStore(t)
+				in, _ := startStored(t, store, numbered(t, 100*time.Minute))
+				wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+				rt.WantToken(t, in, "v2")
+				store.put(t, test.value, test.generation, test.lifetime)
+				time.Sleep(81 * time.Minute)
+				tok := rt.WantToken(t, in, "v3")
+				if want := max(test.generation, 2) + 1; tok.Generation != want {
+					t.Errorf("generation %d, want %d", tok.Generation, want)
+				}
+				store.want(t, "v3", tok.Generation)
+			})
+		})
+	}
+}
+
+func TestNewerTokenIsAdopted(t *testing.T) {
+	tests := []struct {
+		name string
+		when string // the operation before which another replica saves
+		runs int    // logins in all
+	}{
+		{"before the login", "load", 1},
+		{"before the lease", "acquire", 1},
+		{"before the save", "save", 2}, // the conflict shows it
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newFaultyStore(t)
+				src := numbered(t, time.Hour)
+				in, events := startStored(t, store, src)
+				rt.WantToken(t, in, "v1")
+				store.once(test.when, func() { store.put(t, "peer", 7, time.Hour) })
+				time.Sleep(48 * time.Minute)
+				synctest.Wait()
+				if tok := rt.WantToken(t, in, "peer"); tok.Generation != 7 {
+					t.Errorf("generation %d, want 7", tok.Generation)
+				}
+				src.WantCalls(test.runs)
+				store.want(t, "peer", 7)
+				if n := len(events.Of(refresher.Adopted)); n != 1 {
+					t.Errorf("%d adoptions, want 1", n)
+				}
+				if ops := storeFailures(events); ops != nil {
+					t.Errorf("store failures %q, want none", ops)
+				}
+				time.Sleep(48 * time.Minute)
+				synctest.Wait()
+				if tok := rt.Token(t, in); tok.Generation != 8 {
+					t.Errorf("generation %d, want 8", tok.Generation)
+				}
+			})
+		})
+	}
+}
+
+func TestHeldLeaseIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := rt.Script(t, rt.OK("own", time.Hour))
+		store.set(refresher.ErrHeld, "acquire")
+		in, events := startStored(t, store, src)
+		time.Sleep(10*time.Second + 100*time.Millisecond)
+		src.WantCalls(0)
+		if s := in.Status(); s.Failures != 0 || s.LastError != "" || len(events.Of(refresher.LoginFailed)) != 0 {
+			t.Errorf("waiting for another process counts as a failure: %+v", s)
+		}
+		if n, _ := store.counts(); n > 2*2*11 {
+			t.Errorf("%d operations of the store in 10 s", n)
+		}
+		begin := time.Now()
+		go func() {
+			time.Sleep(time.Second)
+			store.put(t, "peer", 1, time.Hour)
+		}()
+		rt.WantToken(t, in, "peer")
+		if took := time.Since(begin); took > 1500*time.Millisecond {
+			t.Errorf("the other process's token was seen after %v", took)
+		}
+		src.WantCalls(0)
+	})
+}
+
+// The repeat of a login is exempt from MinInterval, not from waiting for the
+// lease.
+func TestHeldLeaseDuringRepeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		e := rt.Start(t, refresher.Config{Store: store})
+		parent := rt.Define(t, e, refresher.Definition{Token: "parent", Source: numbered(t, 100*time.Hour)})
+		child := rt.Script(t, rt.OK("c", 100*time.Second), rt.Refuse(0).After(100*time.Millisecond), rt.OK("d", time.Hour))
+		in := rt.Single(t, e, refresher.Definition{Token: "child", Source: child, Parents: []refresher.Parent{{Pool: parent}}})
+		rt.WantToken(t, in, "c")
+		store.failOnly() // the child's, which was last
+		time.Sleep(80*time.Second + 50*time.Millisecond)
+		store.set(refresher.ErrHeld, "acquire") // before the repeat, at 80.1 s
+		before, _ := store.counts()
+		time.Sleep(5 * time.Second)
+		child.WantCalls(2)
+		if after, _ := store.counts(); after-before > 2*2*12 {
+			t.Errorf("%d operations of the store in 5 s", after-before)
+		}
+		store.set(nil)
+		time.Sleep(time.Second)
+		rt.WantToken(t, in, "d")
+	})
+}
+
+func TestStoreIsNeverInTheWay(t *testing.T) {
+	tests := []struct {
+		name  string
+		err   error
+		fails []string
+		ready time.Duration // when the first token is there
+		told  []string
+	}{
+		{"down", errDown, []string{"load", "acquire", "save"}, 0, []string{"load", "acquire", "save"}},
+		{"hangs", errHang, []string{"load", "acquire", "save"}, 3 * time.Second, []string{"load", "acquire", "save"}},
+		{"save hangs", errHang, []string{"save"}, time.Second, []string{"save"}},
+		{"always a conflict", refresher.ErrConflict, []string{"save"}, 0, []string{"save"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newFaultyStore(t)
+				store.set(test.err, test.fails...)
+				begin := time.Now()
+				src := numbered(t, time.Hour)
+				in, events := startStored(t, store, src)
+				rt.WantToken(t, in, "v1")
+				if took := time.Since(begin); took != test.ready {
+					t.Errorf("the token was there after %v, want %v", took, test.ready)
+				}
+				synctest.Wait()
+				if got := storeFailures(events); !slices.Equal(got, test.told) {
+					t.Errorf("told store failures %q, want %q", got, test.told)
+				}
+				if s := in.Status(); s.Failures != 0 {
+					t.Errorf("a failing store counts as %d failed logins", s.Failures)
+				}
+				for range 3 * 60 {
+					time.Sleep(time.Minute)
+					if _, ok := in.Peek(); !ok {
+						t.Fatal("no token")
+					}
+				}
+				if n := src.Calls(); n != 4 {
+					t.Errorf("%d logins in 3 hours, want 4", n)
+				}
+			})
+		})
+	}
+}
+
+// A save that failed is tried again, ever less often, until the store has the
+// token that is in service.
+func TestSaveIsRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		store.set(errDown, "save")
+		in, _ := startStored(t, store, numbered(t, 10*time.Hour))
+		begin := time.Now()
+		tok := rt.WantToken(t, in, "v1")
+		time.Sleep(40 * time.Second)
+		var at []time.Duration
+		_, saves := store.counts()
+		for _, s := range saves {
+			at = append(at, s.Sub(begin))
+		}
+		if want := seconds(0, 1, 3, 7, 15, 31); !slices.Equal(at, want) {
+			t.Errorf("saves at %v, want %v", at, want)
+		}
+		in.Offer(tok, offered("x", 10*time.Hour)) // a newer one meanwhile
+		store.set(nil)
+		time.Sleep(25 * time.Second)
+		store.want(t, "x", 2)
+		_, saves = store.counts()
+		time.Sleep(time.Hour) // and that is it
+		if _, more := store.counts(); len(more) != len(saves) {
+			t.Errorf("%d more saves", len(more)-len(saves))
+		}
+	})
+}
+
+func TestOffersAreSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, events := startStored(t, store, numbered(t, 10*time.Hour))
+		for _, value := range []string{"a", "b", "c"} {
+			in.Offer(rt.Token(t, in), offered(value, 10*time.Hour))
+		}
+		synctest.Wait()
+		store.want(t, "c", 4)
+		in.Offer(rt.Token(t, in), offered("c", 20*time.Hour)) // a longer life is worth saving as well
+		synctest.Wait()
+		if got, _ := store.MemoryStore.Load(t.Context(), store.key()); got.Lifetime() != 20*time.Hour {
+			t.Errorf("stored lifetime %v, want 20h", got.Lifetime())
+		}
+		// A replica was first: what it saved is not overwritten, and adopted.
+		store.put(t, "peer", 9, 10*time.Hour)
+		in.Offer(rt.Token(t, in), offered("d", 10*time.Hour))
+		synctest.Wait()
+		if tok := rt.WantToken(t, in, "peer"); tok.Generation != 9 {
+			t.Errorf("generation %d, want 9", tok.Generation)
+		}
+		store.put(t, "equal", 10, 10*time.Hour)
+		in.Offer(rt.Token(t, in), offered("e", 10*time.Hour))
+		time.Sleep(10 * time.Minute)
+		store.want(t, "equal", 10)
+		rt.WantToken(t, in, "e")
+		if got := storeFailures(events); got != nil {
+			t.Errorf("told store failures %q, want none", got)
+		}
+	})
+}
+
+// A token that was issued is saved although the engine ends.
+func TestSaveAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		var events rt.Events
+		e, stop := rt.StartStoppable(t, refresher.Config{Store: store, Observe: events.Observe})
+		rt.Single(t, e, refresher.Definition{Source: unstoppable{rt.Script(t, rt.OK("a", time.Hour).After(5*time.Second))}})
+		time.Sleep(4 * time.Second)
+		stop()
+		store.want(t, "a", 1)
+		if got := storeFailures(&events); got != nil {
+			t.Errorf("told store failures %q, want none", got)
+		}
+	})
+}
+
+// unstoppable does not hear that its context ended: the answer is on its way.
+type unstoppable struct{ *rt.Source }
+
+func (u unstoppable) Fetch(ctx context.Context, in refresher.Input) (refresher.Token, error) {
+	return u.Source.Fetch(context.WithoutCancel(ctx), in)
+}
+
+func TestReplicasMakeOneLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := refresher.NewMemoryStore()
+		src := rt.Func(t, func(call int, _ refresher.Input) rt.Answer {
+			return rt.OK(string(rune('a'+call-1)), time.Hour).After(3 * time.Second)
+		})
+		var replicas []*refresher.Instance
+		for i := range 3 {
+			e := rt.Start(t, refresher.Config{Store: store, Rand: func() float64 { return float64(i) / 3 }})
+			replicas = append(replicas, rt.Single(t, e, refresher.Definition{Source: src, Policy: refresher.Policy{Jitter: 0.05}}))
+		}
+		for _, in := range replicas {
+			rt.WantToken(t, in, "a")
+		}
+		src.WantCalls(1)
+		for range 20 {
+			time.Sleep(time.Hour)
+			for _, in := range replicas {
+				if tok, ok := in.Peek(); !ok || tok.ExpiredAt(time.Now()) {
+					t.Fatal("a replica has no token")
+				}
+			}
+		}
+		src.WantAtMost(1, 45*time.Minute)
+
+		// A refusal at one of them: the others follow when they see it.
+		var wg sync.WaitGroup
+		calls := src.Calls()
+		for _, in := range replicas {
+			wg.Go(func() {
+				tok := rt.Token(t, in)
+				wantRejection(t, in, tok, "r", refresher.Renewing)
+				if next := rt.Token(t, in); next.Generation != tok.Generation+1 {
+					t.Errorf("generation %d after %d", next.Generation, tok.Generation)
+				}
+			})
+		}
+		wg.Wait()
+		src.WantCalls(calls + 1)
+	})
+}
+
+// A process that died holds its lease no longer than it lasts.
+func TestAbandonedLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := startStored(t, store, numbered(t, time.Hour))
+		rt.WantToken(t, in, "v1")
+		if _, err := store.MemoryStore.Acquire(t.Context(), store.key(), 30*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+		rt.WantToken(t, in, "v2")
+		if took := time.Since(begin); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("the login came after %v, want 30s", took)
+		}
+	})
+}
+
+func TestMemoryStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ctx := refresher.NewMemoryStore(), t.Context()
+		key := refresher.StoreKey{1}
+		if _, err := s.Load(ctx, key); !errors.Is(err, refresher.ErrNoToken) {
+			t.Errorf("empty: %v", err)
+		}
+		save := func(previous, generation uint64, want error) {
+			t.Helper()
+			if err := s.Save(ctx, key, previous, refresher.Token{Value: secret.New("v"), Generation: generation}); !errors.Is(err, want) {
+				t.Errorf("save of %d over %d: %v, want %v", generation, previous, err, want)
+			}
+		}
+		save(1, 2, refresher.ErrConflict)
+		save(0, 1, nil)
+		save(0, 1, refresher.ErrConflict)
+		save(1, 2, nil)
+		if tok, err := s.Load(ctx, key); err != nil || tok.Generation != 2 {
+			t.Errorf("loaded %+v, %v", tok, err)
+		}
+		s.Forget(key)
+		save(2, 3, refresher.ErrConflict)
+
+		lease, err := s.Acquire(ctx, key, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Acquire(ctx, key, time.Minute); !errors.Is(err, refresher.ErrHeld) {
+			t.Errorf("second lease: %v", err)
+		}
+		if other, err := s.Acquire(ctx, refresher.StoreKey{2}, time.Minute); err != nil {
+			t.Errorf("lease of another key: %v", err)
+		} else {
+			other.Release()
+		}
+		time.Sleep(time.Minute)
+		second, err := s.Acquire(ctx, key, time.Minute)
+		if err != nil {
+			t.Fatalf("after the lease ran out: %v", err)
+		}
+		lease.Release() // too late: it is another one's now
+		if _, err := s.Acquire(ctx, key, time.Minute); !errors.Is(err, refresher.ErrHeld) {
+			t.Errorf("after a late release: %v", err)
+		}
+		second.Release()
+		if _, err := s.Acquire(ctx, key, time.Minute); err != nil {
+			t.Errorf("after release: %v", err)
+		}
+	})
+}
