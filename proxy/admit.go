@@ -12,8 +12,11 @@ import (
 // upstream. Errors are *answer.
 func (c *call) admit() error {
 	r := c.r
-	if r.Method == http.MethodConnect {
-		return &answer{status: http.StatusNotImplemented, kind: errRequest, detail: "CONNECT is not served here"}
+	switch r.Method {
+	case http.MethodConnect, http.MethodTrace, "TRACK":
+		// A tunnel would escape every rule here, and an answer to TRACE
+		// repeats the request, with the tokens in it.
+		return &answer{status: http.StatusNotImplemented, kind: errRequest, detail: "CONNECT and TRACE are not served here"}
 	}
 	path, query, hasQuery, ok := splitTarget(targetOf(r))
 	if !ok {

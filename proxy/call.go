@@ -113,7 +113,7 @@ func (c *call) finish() {
 	c.metrics.Done(c.r.Method, c.status, took)
 	c.logRequest(took)
 	aborted := c.aborted
-	clear(c.fields)
+	clear(c.fields[:cap(c.fields)])
 	p := c.proxy
 	*c = call{
 		session: session{pins: c.session.pins, tokens: c.session.tokens},

@@ -13,18 +13,30 @@ func stripCookies(values []string, n names) []string {
 	if len(n) == 0 {
 		return values
 	}
+	var counts []int // of exact spellings, by n; made when needed
+	drop := func(cookie string) bool {
+		name, content, _ := strings.Cut(cookie, "=")
+		name = strings.Trim(name, " \t")
+		for i := range n {
+			switch {
+			case !strings.EqualFold(name, n[i].exact):
+				continue
+			case !n[i].keepOne || name != n[i].exact || content == "":
+				return true
+			}
+			if counts == nil {
+				counts = make([]int, len(n))
+			}
+			if counts[i] == 0 {
+				counts[i] = countCookie(values, name)
+			}
+			return counts[i] != 1
+		}
+		return false
+	}
 	var kept []string
 	for i, value := range values {
-		left := removePieces(value, cookieSeparators, func(cookie string) bool {
-			name, content, _ := strings.Cut(cookie, "=")
-			name = strings.Trim(name, " \t")
-			for j := range n {
-				if strings.EqualFold(name, n[j].exact) {
-					return !n[j].keepOne || name != n[j].exact || content == "" || countCookie(values, name) > 1
-				}
-			}
-			return false
-		})
+		left := removePieces(value, cookieSeparators, drop)
 		if len(left) == len(value) && kept == nil {
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 // client that takes neither gets identity all the same: no upstream answers 406.
 func reduceEncoding(values []string) string {
 	var kept strings.Builder
-	gzip, any := false, false
+	gzip, wildcard := false, false
 	for _, line := range values {
 		for item := range strings.SplitSeq(line, ",") {
 			item = textproto.TrimString(item)
@@ -20,7 +20,7 @@ func reduceEncoding(values []string) string {
 				gzip = true
 			case strings.EqualFold(coding, "identity"):
 			case coding == "*":
-				any = any || !zeroWeight(params)
+				wildcard = wildcard || !zeroWeight(params)
 				continue
 			default:
 				continue
@@ -31,7 +31,7 @@ func reduceEncoding(values []string) string {
 			kept.WriteString(item)
 		}
 	}
-	if any && !gzip { // "*" stood for gzip as well
+	if wildcard && !gzip { // "*" stood for gzip as well
 		if kept.Len() > 0 {
 			kept.WriteString(", ")
 		}

@@ -179,8 +179,9 @@ func (c *call) outgoing() http.Header {
 		count += len(values)
 	}
 	out := fieldList{header: make(http.Header, len(src)+len(c.fields)+2), values: make([]string, 0, count)}
+	declared := connectionFields(src["Connection"])
 	for key, values := range src {
-		if isHop(key) || isFraming(key) || connectionLists(src["Connection"], key) || c.route.strip.header(key, values) {
+		if _, ok := declared[key]; ok || isHop(key) || isFraming(key) || c.route.strip.header(key, values) {
 			continue
 		}
 		switch key {

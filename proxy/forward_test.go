@@ -86,6 +86,7 @@ func TestRefusedForms(t *testing.T) {
 	}{
 		{"absolute form", "GET http://evil.example/aicc/ HTTP/1.1\nHost: localhost\n\n", 400},
 		{"CONNECT", "CONNECT evil.example:443 HTTP/1.1\nHost: evil.example:443\n\n", 501},
+		{"TRACE", "TRACE /aicc/ HTTP/1.1\nHost: localhost\n\n", 501},
 		{"asterisk", "OPTIONS * HTTP/1.1\nHost: localhost\n\n", 400},
 		{"dot segment", "GET /aicc/../x HTTP/1.1\nHost: localhost\n\n", 400},
 		{"encoded dot segment", "GET /aicc/.%2E/x HTTP/1.1\nHost: localhost\n\n", 400},
@@ -104,7 +105,7 @@ func TestRefusedForms(t *testing.T) {
 				return respond(200, ""), nil
 			})
 			p := newProxy(t, &testPlan{query: true}, rt, nil, func(r *Route) {
-				r.Path, r.Methods = "/aicc", []string{"GET", "OPTIONS", "CONNECT", "POST"}
+				r.Path, r.Methods = "/aicc", []string{"GET", "OPTIONS", "CONNECT", "POST", "TRACE"}
 			})
 			w := raw(t, p, tc.request)
 			if w.Code != tc.want {
@@ -113,7 +114,7 @@ func TestRefusedForms(t *testing.T) {
 			if !strings.HasPrefix(w.Header().Get("Proxy-Status"), "attache; error=") {
 				t.Errorf("Proxy-Status is %q", w.Header().Get("Proxy-Status"))
 			}
-			if allow := w.Header().Get("Allow"); tc.want == 405 && allow != "CONNECT, GET, OPTIONS, POST" {
+			if allow := w.Header().Get("Allow"); tc.want == 405 && allow != "CONNECT, GET, OPTIONS, POST, TRACE" {
 				t.Errorf("Allow is %q", allow)
 			}
 		})

@@ -64,7 +64,13 @@ func (g *Guard) check(host string, header http.Header) *answer {
 // ownHost reports whether a host, in lower case and without port, is local or
 // configured.
 func (g *Guard) ownHost(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(g.Hosts, host) {
+	return localHost(host) || slices.Contains(g.Hosts, host)
+}
+
+// localHost reports whether a host, in lower case and without port, is this
+// machine by its very name: no DNS server can make these point elsewhere.
+func localHost(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
 	if strings.HasPrefix(host, "[") {
@@ -79,7 +85,7 @@ func (g *Guard) ownHost(host string) bool {
 // requests and then still send Sec-Fetch-Site.
 func (g *Guard) ownSite(header http.Header) bool {
 	if origins := header["Origin"]; len(origins) > 0 {
-		return len(origins) == 1 && (g.listed(origins[0]) || g.localOrigin(origins[0]))
+		return len(origins) == 1 && (g.listed(origins[0]) || localOrigin(origins[0]))
 	}
 	for _, site := range header["Sec-Fetch-Site"] {
 		if site != "same-origin" && site != "same-site" && site != "none" {
@@ -91,11 +97,13 @@ func (g *Guard) ownSite(header http.Header) bool {
 
 func (g *Guard) listed(origin string) bool { return slices.Contains(g.Origins, origin) }
 
-// localOrigin reports whether an origin is a page of a local host. The opaque
-// origin "null" is none: any sandboxed frame has it.
-func (g *Guard) localOrigin(origin string) bool {
+// localOrigin reports whether an origin is a page of this machine. The pages of
+// Hosts are not: a name that requests may be for is often that of a public
+// site, whose pages have to be listed to call. The opaque origin "null" is none
+// either: any sandboxed frame has it.
+func localOrigin(origin string) bool {
 	scheme, host, ok := strings.Cut(origin, "://")
-	return ok && (scheme == "http" || scheme == "https") && g.ownHost(hostName(host))
+	return ok && (scheme == "http" || scheme == "https") && localHost(hostName(host))
 }
 
 // cors adds to the answer what the browser of a listed origin wants to see. It

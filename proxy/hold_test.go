@@ -87,22 +87,25 @@ func (w *timedWriter) Flush() {
 	}
 }
 
-func TestHold(t *testing.T) {
+// holdCase is an answer that arrives piece by piece, and what becomes of it.
+type holdCase struct {
+	name   string
+	want   exchange.BodyWant
+	header []string
+	pause  []time.Duration
+	text   []string
+	err    error
+
+	judged string        // "-": without a body
+	first  time.Duration // when the client sees the first bytes, of the head or the body
+	status int
+	writes []time.Duration // when; nil: not looked at
+}
+
+func holdCases() []holdCase {
 	const sec = time.Second
 	large := `{"a":"` + strings.Repeat("x", 70<<10) + `"}`
-	for _, tc := range []struct {
-		name   string
-		want   exchange.BodyWant
-		header []string
-		pause  []time.Duration
-		text   []string
-		err    error
-
-		judged string        // "-": without a body
-		first  time.Duration // when the client sees the first bytes, of the head or the body
-		status int
-		writes []time.Duration // when; nil: not looked at
-	}{
+	return []holdCase{
 		{name: "a JSON value, then silence", want: exchange.JSONBody, pause: []time.Duration{0, sec / 2, time.Hour}, text: []string{` {"a":`, `1} tail`}, err: io.EOF,
 			judged: `{"a":1}`, first: sec / 2},
 		{name: "not JSON is not held", want: exchange.JSONBody, pause: []time.Duration{0, time.Hour}, text: []string{"<html>", "x"}, err: io.EOF, judged: "-"},
@@ -125,7 +128,11 @@ func TestHold(t *testing.T) {
 		{name: "gRPC", want: exchange.JSONBody, header: []string{"Content-Type", "application/grpc+json"}, pause: []time.Duration{0}, text: []string{`{"a":1}`}, err: io.EOF, judged: "-"},
 		{name: "a part", want: exchange.JSONBody, status: 206, pause: []time.Duration{0}, text: []string{`{"a":1}`}, err: io.EOF, judged: "-"},
 		{name: "broken while held", want: exchange.JSONBody, pause: []time.Duration{0}, text: []string{`{"a":`}, err: errors.New("reset"), judged: "never", status: 502},
-	} {
+	}
+}
+
+func TestHold(t *testing.T) {
+	for _, tc := range holdCases() {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				if tc.status == 0 {

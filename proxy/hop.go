@@ -23,17 +23,23 @@ func isFraming(key string) bool {
 	return key == "Host" || key == "Content-Length"
 }
 
-// connectionLists reports whether a Connection header declares the field key to
-// be for one connection only.
-func connectionLists(connection []string, key string) bool {
+// connectionFields returns the canonical names of the fields that a Connection
+// header declares to be for one connection only; nil if there are none.
+func connectionFields(connection []string) map[string]struct{} {
+	var fields map[string]struct{}
 	for _, line := range connection {
 		for option := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(textproto.TrimString(option), key) {
-				return true
+			switch option = textproto.TrimString(option); option {
+			case "", "close", "keep-alive", "Keep-Alive", "Upgrade", "upgrade":
+				continue // names of no field, or of one that goes anyway
 			}
+			if fields == nil {
+				fields = map[string]struct{}{}
+			}
+			fields[http.CanonicalHeaderKey(option)] = struct{}{}
 		}
 	}
-	return false
+	return fields
 }
 
 // hasToken reports whether a comma-separated header field lists token.

@@ -7,11 +7,18 @@ import (
 
 // splitTarget splits a request target in origin form (RFC 9112 section 3.2.1)
 // into its raw path and raw query. hasQuery tells "/p?" from "/p". It reports
-// false for every other form and for a target with a fragment, which no client
-// may send and on whose end upstreams differ.
+// false for every other form, and for a target with a fragment, a space or a
+// control character. No client may send these, and upstreams differ on where
+// such a target ends; HTTP/2 lets a space through, which would end the target
+// in the HTTP/1.1 request line that goes out.
 func splitTarget(target string) (path, query string, hasQuery, ok bool) {
-	if target == "" || target[0] != '/' || strings.IndexByte(target, '#') >= 0 {
+	if target == "" || target[0] != '/' {
 		return "", "", false, false
+	}
+	for i := range len(target) {
+		if c := target[i]; c <= ' ' || c == '#' || c == 0x7f {
+			return "", "", false, false
+		}
 	}
 	path, query, hasQuery = strings.Cut(target, "?")
 	return path, query, hasQuery, true

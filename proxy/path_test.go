@@ -21,6 +21,11 @@ func TestSplitTarget(t *testing.T) {
 		{"", "", "", false, false},
 		{"/a#b", "", "", false, false},
 		{"/a?b#c", "", "", false, false},
+		{"/a HTTP/1.1", "", "", false, false},
+		{"/a?b HTTP/1.1", "", "", false, false},
+		{"/a\x00", "", "", false, false},
+		{"/a\x7f", "", "", false, false},
+		{"/a|é", "/a|é", "", false, true},
 	} {
 		path, query, hasQuery, ok := splitTarget(tc.target)
 		if path != tc.path || query != tc.query || hasQuery != tc.hasQuery || ok != tc.ok {

@@ -14,8 +14,8 @@ import (
 )
 
 // Plan is what the credentials of a route do to its requests and read from its
-// answers. Its methods are called concurrently and return at once; what they
-// return is not changed.
+// answers. Its methods are called concurrently and return at once. What they
+// return is not changed, and they keep no Head, which is reused.
 type Plan interface {
 	// Strip lists what is removed from the client's request: at least
 	// everything that AppendFields may add and that Params reads.
@@ -183,8 +183,11 @@ func New(cfg Config) (*Proxy, error) {
 			problems = append(problems, fmt.Errorf("route %s: %w", cfg.Routes[i].Name, err))
 		}
 	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
 	p.table.sort()
-	return p, errors.Join(problems...)
+	return p, nil
 }
 
 // ServeHTTP implements [http.Handler].

@@ -49,12 +49,23 @@ func stripQuery(raw string, n names) string {
 	if raw == "" || len(n) == 0 {
 		return raw
 	}
+	var counts []int // of exact spellings, by n; made when needed
 	return removePieces(raw, querySeparators, func(piece string) bool {
 		name, value, _ := strings.Cut(piece, "=")
 		for i := range n {
-			if queryNameIs(name, n[i].folded) {
-				return !n[i].keepOne || name != n[i].exact || value == "" || countQuery(raw, name) > 1
+			switch {
+			case !queryNameIs(name, n[i].folded):
+				continue
+			case !n[i].keepOne || name != n[i].exact || value == "":
+				return true
 			}
+			if counts == nil {
+				counts = make([]int, len(n))
+			}
+			if counts[i] == 0 {
+				counts[i] = countQuery(raw, name)
+			}
+			return counts[i] != 1
 		}
 		return false
 	})

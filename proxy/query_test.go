@@ -108,3 +108,21 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
+
+// TestStrippingIsLinear: a head full of repeated names costs no more than its
+// length. Done once for each occurrence, the count alone would take minutes.
+func TestStrippingIsLinear(t *testing.T) {
+	const many = 200_000
+	n := append(queryNames("a", "b"), queryNames("c")...)
+	for i := range n {
+		n[i].keepOne = true
+	}
+	if got := stripQuery(strings.Repeat("a=1&b=1&", many), n); strings.Trim(got, "&") != "" {
+		t.Errorf("%d bytes are left", len(got))
+	}
+	cookies := cookieNames("a")
+	cookies[0].keepOne = true
+	if got := stripCookies([]string{strings.Repeat("a=1;", many)}, cookies); len(got) != 0 {
+		t.Errorf("%d cookies are left", len(got))
+	}
+}

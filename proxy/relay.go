@@ -46,8 +46,9 @@ func (c *call) relay(ans *http.Response) {
 // copyHead fills the client's header from the answer's.
 func (c *call) copyHead(ans *http.Response) {
 	dst := c.w.Header()
+	declared := connectionFields(ans.Header["Connection"])
 	for key, values := range ans.Header {
-		if isHop(key) || connectionLists(ans.Header["Connection"], key) || c.hidden(key) {
+		if _, ok := declared[key]; ok || isHop(key) || c.hidden(key) {
 			continue
 		}
 		switch {
@@ -77,21 +78,31 @@ func (c *call) hidden(key string) bool {
 	return false
 }
 
+// visibleCookies leaves out the Set-Cookie fields of cookies that are hidden, and
+// of those that were injected: what the upstream sets there is a token, and the
+// client's own would not be sent back anyway.
 func (c *call) visibleCookies(values []string) []string {
-	if len(c.route.hideSet) == 0 {
-		return values
-	}
 	var visible []string
-next:
 	for _, value := range values {
-		for _, name := range c.route.hideSet {
-			if setCookieIs(value, name) {
-				continue next
-			}
+		if !c.hidesCookie(value) {
+			visible = append(visible, value)
 		}
-		visible = append(visible, value)
 	}
 	return visible
+}
+
+func (c *call) hidesCookie(setCookie string) bool {
+	for _, name := range c.route.hideSet {
+		if setCookieIs(setCookie, name) {
+			return true
+		}
+	}
+	for i := range c.fields {
+		if c.fields[i].In == exchange.Cookie && setCookieIs(setCookie, c.fields[i].Name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *call) locations(values []string) []string {

@@ -80,7 +80,7 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 	if settings.ClientSessionCache == nil {
 		settings.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
-	make := func(headerTimeout time.Duration) *http.Transport {
+	build := func(headerTimeout time.Duration) *http.Transport {
 		return &http.Transport{
 			Proxy:                  cfg.Proxy,
 			DialContext:            dial,
@@ -97,7 +97,7 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		}
 	}
-	return &Transport{timed: make(cfg.HeaderTimeout), untimed: make(0), proxy: cfg.Proxy}, nil
+	return &Transport{timed: build(cfg.HeaderTimeout), untimed: build(0), proxy: cfg.Proxy}, nil
 }
 
 func (cfg *TransportConfig) dial() func(ctx context.Context, network, address string) (net.Conn, error) {

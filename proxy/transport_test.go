@@ -251,12 +251,12 @@ func TestTransportFailures(t *testing.T) {
 
 func TestProtocols(t *testing.T) {
 	proto := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto+" "+r.Host) })
-	clear := httptest.NewUnstartedServer(proto)
-	clear.Config.Protocols = new(http.Protocols)
-	clear.Config.Protocols.SetHTTP1(true)
-	clear.Config.Protocols.SetUnencryptedHTTP2(true)
-	clear.Start()
-	defer clear.Close()
+	cleartext := httptest.NewUnstartedServer(proto)
+	cleartext.Config.Protocols = new(http.Protocols)
+	cleartext.Config.Protocols.SetHTTP1(true)
+	cleartext.Config.Protocols.SetUnencryptedHTTP2(true)
+	cleartext.Start()
+	defer cleartext.Close()
 	secure := httptest.NewUnstartedServer(proto)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.EnableHTTP2 = true
@@ -279,8 +279,8 @@ func TestProtocols(t *testing.T) {
 		upstream, protocol, want string
 		tls                      *tls.Config
 	}{
-		{clear.URL, "", "HTTP/1.1 " + clear.Listener.Addr().String(), nil},
-		{clear.URL, "h2c", "HTTP/2.0 " + clear.Listener.Addr().String(), nil},
+		{cleartext.URL, "", "HTTP/1.1 " + cleartext.Listener.Addr().String(), nil},
+		{cleartext.URL, "h2c", "HTTP/2.0 " + cleartext.Listener.Addr().String(), nil},
 		{secure.URL, "auto", "HTTP/2.0 " + secure.Listener.Addr().String(), trust},
 		{secure.URL, "h2", "HTTP/2.0 " + secure.Listener.Addr().String(), trust},
 		{secure.URL, "http1", "HTTP/1.1 " + secure.Listener.Addr().String(), trust},
@@ -302,6 +302,9 @@ func TestProtocols(t *testing.T) {
 		}
 		rt.CloseIdleConnections()
 	}
+}
+
+func TestProtocolsThatDoNotFit(t *testing.T) {
 	for _, tc := range [][3]string{
 		{"http://up", "h2", "protocol h2 needs an https upstream; without TLS it is h2c"},
 		{"https://up", "h2c", "protocol h2c needs an http upstream; with TLS it is h2"},

@@ -14,7 +14,7 @@ import (
 func TestHugeAnswers(t *testing.T) {
 	bomb := func(w io.WriteCloser, b *bytes.Buffer) []byte {
 		block := make([]byte, 1<<20)
-		for range 256 {
+		for range 8 {
 			w.Write(block)
 		}
 		w.Close()
@@ -30,10 +30,10 @@ func TestHugeAnswers(t *testing.T) {
 		encoding string
 		body     io.Reader
 	}{
-		"endless":               {"", &endless{pattern: []byte("x")}},
+		"endless":               {"", &endless{pattern: bytes.Repeat([]byte("x"), 4096)}},
 		"gzip bomb":             {"gzip", bytes.NewReader(bomb(gzip.NewWriter(&gz), &gz))},
 		"deflate bomb":          {"deflate", bytes.NewReader(bomb(zlib.NewWriter(&zl), &zl))},
-		"endless empty archive": {"gzip", &endless{pattern: empty}},
+		"endless empty archive": {"gzip", &endless{pattern: bytes.Repeat(empty, 1000)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := program(t, "")
@@ -49,7 +49,7 @@ func TestHugeAnswers(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := fixedSource(p, rt).Fetch(t.Context(), input(p))
 			runtime.ReadMemStats(&after)
-			if n := after.TotalAlloc - before.TotalAlloc; n > 40<<20 {
+			if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
 				t.Errorf("used %d bytes of memory", n)
 			}
 			if want := "api.example.com answered 200, but the answer is larger than 1MiB (max_body)"; err == nil || err.Error() != want {
@@ -69,11 +69,9 @@ type endless struct {
 }
 
 func (e *endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = e.pattern[e.at%len(e.pattern)]
-		e.at++
-	}
-	return len(p), nil
+	n := copy(p, e.pattern[e.at%len(e.pattern):])
+	e.at += n
+	return n, nil
 }
 
 // counter counts what is read, and ends what would go on for ever.

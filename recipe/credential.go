@@ -24,6 +24,11 @@ type Credential struct {
 // Name returns the credential's name.
 func (c *Credential) Name() string { return c.name }
 
+// String returns the name. It is there so that package fmt prints nothing else:
+// with %s it follows pointers down to the configuration's text. It implements
+// [fmt.Stringer].
+func (c Credential) String() string { return c.name }
+
 // Recipe returns the credential's recipe.
 func (c *Credential) Recipe() *Recipe { return c.recipe }
 
@@ -60,6 +65,18 @@ func (c *Credential) Secrets() []secret.String {
 		}
 	}
 	return list
+}
+
+// Files returns the files whose content is a parameter of the credential,
+// whether a login or a request gets it.
+func (c *Credential) Files() []*secret.Ref {
+	var files []*secret.Ref
+	for i := range c.bindings {
+		if b := &c.bindings[i]; b.kind == bindFile {
+			files = append(files, b.ref)
+		}
+	}
+	return files
 }
 
 // program returns the token of that name, or nil.
@@ -150,6 +167,13 @@ type TokenProgram struct {
 	success   *matcher        // nil: any 2xx
 	errors    []errorRule     // those whose conditions hold
 	refused   []parentRule
+}
+
+// Reads reports whether the login mentions the content of a file of its
+// credential, itself or through defaults: once that changes, the token has to
+// be renewed.
+func (t *TokenProgram) Reads(file *secret.Ref) bool {
+	return slices.ContainsFunc(t.mentioned, func(i int) bool { return t.cred.bindings[i].ref == file })
 }
 
 // ParentRef is a token that a login needs.

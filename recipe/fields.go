@@ -14,7 +14,8 @@ import (
 // planField is an injection, ready to be filled in. Its address is the key
 // under which tokens remember what was rendered from them.
 type planField struct {
-	field  exchange.Field // with the value, if it is constant
+	field  exchange.Field // without the value
+	value  secret.String  // if it is constant; parameters may be secret
 	who    string         // for errors: "credential aicc"
 	pieces []piece        // empty: constant
 	slots  []int          // tokens that the value mentions
@@ -36,13 +37,15 @@ const (
 // piece is a piece of an injected value.
 type piece struct {
 	kind    pieceKind
-	text    string // pieceText: escaped
+	text    secret.String // pieceText: escaped; parameters may be secret
 	program *TokenProgram
 	slot    int
 	output  string
 	req     *requestParam
 	param   int // index into the vector
 	ref     *secret.Ref
+	// defaults are the parameters whose default brought the piece here.
+	defaults []paramRef
 }
 
 // field compiles an injection. ok is false when it mentions a parameter
@@ -55,35 +58,57 @@ func (b *planner) field(d ownedInjection) (f planField, ok bool) {
 	if d.owner != nil {
 		f.who = "credential " + d.owner.name
 	}
-	pieces, ok := b.flatten(nil, d.owner, d.value)
+	pieces, ok := flatten(nil, d.owner, d.value)
 	if !ok {
 		return f, false
 	}
+	constant := true
 	for i := range pieces {
-		if pieces[i].kind == pieceText && d.name.In == exchange.Query {
-			pieces[i].text = escapeQuery(pieces[i].text)
-		}
+		constant = b.settle(&pieces[i], d.name.In) && constant
 	}
-	if slices.ContainsFunc(pieces, func(p piece) bool { return p.kind != pieceText }) {
+	if !constant {
 		f.pieces = pieces
 		return f, true
 	}
+	var value strings.Builder
 	for _, p := range pieces {
-		f.field.Value += p.text
+		value.WriteString(p.text.Reveal())
 	}
-	if why := badField(f.field.In, f.field.Value); why != "" {
+	f.value = secret.New(value.String())
+	if why := badField(f.field.In, f.value.Reveal()); why != "" {
 		b.errorf(d.at, "the value of %s %s %s", d.name.In, d.name.Name, why)
 		return f, false
 	}
 	return f, true
 }
 
+// settle makes the plan hold what a piece needs; it reports whether the piece
+// is a constant.
+func (b *planner) settle(p *piece, in exchange.Place) bool {
+	switch p.kind {
+	case pieceText:
+		if in == exchange.Query {
+			p.text = secret.New(escapeQuery(p.text.Reveal()))
+		}
+		return true
+	case pieceToken:
+		b.need(p.program)
+	case pieceRequest:
+		p.param = b.needParam(p.req)
+	case pieceFile, pieceUUID, pieceNow:
+	}
+	for _, d := range p.defaults {
+		b.needDerived(d.cred, []int{d.param})
+	}
+	return false
+}
+
 // flatten appends the pieces of a template of owner's recipe; defaults are
 // replaced by what they stand for.
-func (b *planner) flatten(pieces []piece, owner *Credential, t template) ([]piece, bool) {
+func flatten(pieces []piece, owner *Credential, t template) ([]piece, bool) {
 	for _, part := range t.parts {
 		if part.ref == nil {
-			pieces = append(pieces, piece{kind: pieceText, text: part.text})
+			pieces = append(pieces, piece{kind: pieceText, text: secret.New(part.text)})
 			continue
 		}
 		c := owner
@@ -96,10 +121,10 @@ func (b *planner) flatten(pieces []piece, owner *Credential, t template) ([]piec
 		case refNowMS:
 			pieces = append(pieces, piece{kind: pieceNow})
 		case refToken:
-			pieces = b.flattenToken(pieces, c.programs[part.ref.token], part.ref.output)
+			pieces = append(pieces, piece{kind: pieceToken, program: c.programs[part.ref.token], output: part.ref.output})
 		case refParam:
 			var ok bool
-			if pieces, ok = b.flattenParam(pieces, c, part.ref.param); !ok {
+			if pieces, ok = flattenParam(pieces, c, part.ref.param); !ok {
 				return nil, false
 			}
 		}
@@ -107,24 +132,23 @@ func (b *planner) flatten(pieces []piece, owner *Credential, t template) ([]piec
 	return pieces, true
 }
 
-func (b *planner) flattenToken(pieces []piece, t *TokenProgram, output string) []piece {
-	b.need(t)
-	return append(pieces, piece{kind: pieceToken, program: t, output: output})
-}
-
-func (b *planner) flattenParam(pieces []piece, c *Credential, i int) ([]piece, bool) {
+func flattenParam(pieces []piece, c *Credential, i int) ([]piece, bool) {
 	switch bound := &c.bindings[i]; bound.kind {
 	case bindConstant:
-		return append(pieces, piece{kind: pieceText, text: bound.text.Reveal()}), true
+		return append(pieces, piece{kind: pieceText, text: bound.text}), true
 	case bindFile:
 		return append(pieces, piece{kind: pieceFile, ref: bound.ref}), true
 	case bindRequest:
-		return append(pieces, piece{kind: pieceRequest, req: bound.req, param: b.needParam(bound.req)}), true
+		return append(pieces, piece{kind: pieceRequest, req: bound.req}), true
 	case bindToken:
-		return b.flattenToken(pieces, bound.program, ""), true
+		return append(pieces, piece{kind: pieceToken, program: bound.program}), true
 	case bindDerived:
-		b.needDerived(c, []int{i})
-		return b.flatten(pieces, c, c.recipe.Params[i].deflt)
+		start := len(pieces)
+		pieces, ok := flatten(pieces, c, c.recipe.Params[i].deflt)
+		for k := start; k < len(pieces); k++ {
+			pieces[k].defaults = append(pieces[k].defaults, paramRef{c, i})
+		}
+		return pieces, ok
 	}
 	return nil, false
 }
@@ -158,7 +182,7 @@ func (p *Plan) AppendFields(dst []exchange.Field, params refresher.Params, token
 	for i := range p.fields {
 		f := &p.fields[i]
 		if len(f.pieces) == 0 {
-			dst = append(dst, f.field)
+			dst = append(dst, f.with(f.value.Reveal()))
 			continue
 		}
 		text, ok, err := p.render(f, params, tokens)
@@ -166,10 +190,17 @@ func (p *Plan) AppendFields(dst []exchange.Field, params refresher.Params, token
 			return dst, err
 		}
 		if ok {
-			dst = append(dst, exchange.Field{In: f.field.In, Name: f.field.Name, Value: text, IfAbsent: f.field.IfAbsent})
+			dst = append(dst, f.with(text))
 		}
 	}
 	return dst, nil
+}
+
+// with returns the field with a value.
+func (f *planField) with(value string) exchange.Field {
+	field := f.field
+	field.Value = value
+	return field
 }
 
 func (p *Plan) render(f *planField, params refresher.Params, tokens []refresher.Token) (text string, ok bool, err error) {
@@ -216,7 +247,7 @@ func (p *Plan) join(f *planField, params refresher.Params, tokens []refresher.To
 func (p *Plan) piece(f *planField, from *piece, params refresher.Params, tokens []refresher.Token) (text string, ok bool) {
 	switch from.kind {
 	case pieceText:
-		return from.text, true
+		return from.text.Reveal(), true
 	case pieceToken:
 		text, ok = tokenText(tokens[from.slot], from.output)
 	case pieceRequest:

@@ -111,7 +111,8 @@ func TestIdentityOfOwnRecipe(t *testing.T) {
 		c := loadConfig(t, "recipe: x\ntokens: {t: {request: {url: \""+url+"\"}, value: {json: t}, lifetime: 1h}}\n", "credentials: {c: {with: {}}}")
 		return fmt.Sprint(c.creds["c"].program("t").Key)
 	}
-	if key("https://a/") != key("https://a/") || key("https://a/") == key("https://b/") {
+	one, same, other := key("https://a/"), key("https://a/"), key("https://b/")
+	if one != same || one == other {
 		t.Error("the recipe's text is no part of the identity")
 	}
 }

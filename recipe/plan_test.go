@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -293,7 +294,7 @@ refused:
 	for i, e := range root.Object("credentials", "route").Get("credentials").Entries() {
 		src := strings.ReplaceAll(recipe, "NAME", e.Name)
 		if i == 0 {
-			src = strings.ReplaceAll(portalRecipe, "${session.push}", "x")
+			src = strings.ReplaceAll(portalRecipe, "status: 401", "status: [401, 403]")
 		}
 		r, _ := Parse(rep, "recipe.yaml", []byte(src))
 		creds[e.Name], _ = Bind(rep, r, BindConfig{Name: e.Name, At: e.Value, With: readOrigins(e.Value.Object("recipe", "with").Get("with")),
@@ -333,10 +334,58 @@ refused:
 			t.Errorf("parameters of %s: %s", s.Credential.Name(), d)
 		}
 	}
-	// 401 and 403 are rules of three credentials: each refuses one token, and
-	// none twice.
+	// 403 is a rule of each of the three credentials. Two of them refuse p's
+	// token, which is refused once.
 	v := plan.Judge(exchange.Head{Path: "/"}, answerHead(403, ""), nil)
 	if d := cmp.Diff([]exchange.Refusal{{Slot: 1}, {Slot: 0}}, v.Refused); d != "" {
 		t.Errorf("403: %s", d)
+	}
+}
+
+// TestLeftOutEntryNeedsNothing: an entry that is left out for want of a
+// parameter asks neither the engine for its token nor the client for anything.
+func TestLeftOutEntryNeedsNothing(t *testing.T) {
+	const recipe = `
+recipe: x
+params: {u: {}, none: {}}
+tokens:
+  a: {request: {url: "https://h/"}, value: {json: t}, lifetime: 1h}
+inject:
+  - {header: A, value: "${a} ${u} ${none}"}
+refused:
+  - {token: a, status: 401}
+`
+	p := loadConfig(t, recipe, "credentials: {c: {with: {u: {header: U}}}}\nroute: {use: [c]}\n").plan
+	if len(p.Slots()) != 0 || len(p.requests) != 0 {
+		t.Errorf("slots %v, parameters %v", p.Slots(), p.requests)
+	}
+	if d := cmp.Diff([]exchange.Name{{Name: "A"}, {Name: "U"}}, p.Strip()); d != "" {
+		t.Errorf("strip: %s", d)
+	}
+	if v := p.Judge(exchange.Head{Path: "/"}, answerHead(401, ""), nil); v.Refused != nil {
+		t.Errorf("refused %v", v.Refused)
+	}
+}
+
+// TestPrintingShowsNoSecret prints what is bound with every verb.
+func TestPrintingShowsNoSecret(t *testing.T) {
+	const recipe = `
+recipe: x
+params: {key: {secret: true}}
+tokens:
+  a: {request: {url: "https://h/", basic: {user: u, password: "${key}"}}, value: {json: t}, lifetime: 1h}
+inject:
+  - {header: Key, value: "Key ${key}"}
+  - {header: Both, value: "${a} ${key}"}
+`
+	c := loadConfig(t, recipe, "credentials: {c: {with: {key: canary-1}}}\nroute: {use: [c]}\n")
+	program := c.creds["c"].Tokens()[0]
+	program.Key = nil // the engine's to hash; the one place where a secret stands as it is
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		for _, v := range []any{c.creds["c"], *c.creds["c"], c.plan, *c.plan, c.plan.fields, program, *program} {
+			if strings.Contains(fmt.Sprintf(verb, v), "canary-1") {
+				t.Errorf("%s of %T shows the secret", verb, v)
+			}
+		}
 	}
 }

@@ -27,8 +27,8 @@ It exits with 2 when there is a mistake. Warnings do not count as mistakes.`,
 	}
 	file := configFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			args = []string{*file}
+		if len(args) == 0 || cmd.Flags().Changed("config") {
+			args = append([]string{*file}, args...)
 		}
 		return check(cmd, args)
 	}

@@ -30,6 +30,11 @@ It exits with 0 only if no request failed.`,
 		if *limit < 0 || *limit > 24*time.Hour {
 			return usagef("--for wants a duration of up to 24h")
 		}
+		for _, address := range []string{*listen, *admin} {
+			if !isLoopback(address) {
+				return usagef("%s: the demo serves on loopback only, such as 127.0.0.1:8484", address)
+			}
+		}
 		out := cmd.OutOrStdout()
 		live := isTerminal(out)
 		v, _ := build()

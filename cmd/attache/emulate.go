@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,9 +70,11 @@ func emulatorName(name string) string {
 	return name
 }
 
+// isLoopback reports whether an address is HOST:PORT that only this machine
+// reaches.
 func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	host, port, err := net.SplitHostPort(address)
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		return false
 	}
 	ip := net.ParseIP(host)

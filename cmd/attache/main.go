@@ -3,7 +3,7 @@
 // fresh.
 //
 // Exit codes: 0 done or drained, 1 failure at run time, 2 wrong usage or
-// configuration, 130 or 143 when a second signal cut the drain.
+// configuration, 130 or 143 when a second signal or the deadline cut the drain.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"attache/internal/app"
 	"attache/internal/yamldoc"
 )
 
@@ -25,31 +26,48 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitCut    = -1 // the drain was cut: 130 or 143, as the signal says
 )
 
-func main() {
+func main() { os.Exit(start(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// start runs one command line until it ends or a signal ends it, and returns
+// the exit code.
+func start(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signals()
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	defer stop()
+	code := run(ctx, args, stdout, stderr)
+	if code == exitCut {
+		return signalCode(context.Cause(ctx))
+	}
+	return code
 }
+
+// caught is the cause of a context that a signal ended.
+type caught struct{ os.Signal }
+
+func (c caught) Error() string { return "caught " + c.String() }
 
 // signals returns a context that ends at the first SIGINT or SIGTERM. The
 // second one ends the process at once with 130 or 143: whoever sends it no
 // longer wants to wait for the drain.
 func signals() (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	caught := make(chan os.Signal, 2)
-	signal.Notify(caught, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	incoming := make(chan os.Signal, 2)
+	signal.Notify(incoming, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-caught
-		cancel()
-		if <-caught == os.Interrupt {
-			os.Exit(130)
-		}
-		os.Exit(143)
+		cancel(caught{<-incoming})
+		os.Exit(signalCode(caught{<-incoming}))
 	}()
-	return ctx, func() { signal.Stop(caught); cancel() }
+	return ctx, func() { signal.Stop(incoming) }
+}
+
+// signalCode returns 128 plus the number of the signal, as shells do.
+func signalCode(cause error) int {
+	if c, ok := cause.(caught); ok && c.Signal == os.Interrupt {
+		return 130
+	}
+	return 143
 }
 
 // run runs one command line and returns the exit code.
@@ -67,6 +85,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, problems)
 		return exitUsage
+	case errors.Is(err, app.ErrDrainCut):
+		fmt.Fprintf(stderr, "attache: %v\n", err)
+		return exitCut
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "attache: %v\n", err)
 		return exitUsage
@@ -85,9 +106,11 @@ func (e *usageError) Unwrap() error { return e.err }
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
 func newRoot() *cobra.Command {
+	v, _ := build()
 	root := &cobra.Command{
-		Use:   "attache",
-		Short: "Adds fresh credentials to an application's requests",
+		Use:     "attache",
+		Version: v,
+		Short:   "Adds fresh credentials to an application's requests",
 		Long: `attache runs beside an application. The application sends plain requests to it
 on localhost; attache adds the credentials that each upstream wants and keeps
 them fresh in the background.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"net"
 	"os"
-	"os/signal"
 	"syscall"
 	"testing"
 
@@ -14,13 +12,7 @@ import (
 // TestMain lets the scripts run this very binary as "attache".
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"attache": func() {
-			// Scripts end what runs in the background with an interrupt.
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-			code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-			stop()
-			os.Exit(code)
-		},
+		"attache": main,
 	})
 }
 
@@ -47,8 +39,18 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"get":    get,
-			"expand": expand,
+			"get":     get,
+			"expand":  expand,
+			"fire":    fire,
+			"waitfor": waitfor,
 		},
 	})
+}
+
+func TestSignalCode(t *testing.T) {
+	for signal, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143} {
+		if got := signalCode(caught{signal}); got != want {
+			t.Errorf("%v: %d, want %d", signal, got, want)
+		}
+	}
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -64,4 +66,42 @@ func expand(ts *testscript.TestScript, neg bool, files []string) {
 		})
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o644))
 	}
+}
+
+// fire sends a GET request and does not wait for its answer:
+//
+//	fire 127.0.0.1:$PORT2 /path
+func fire(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fire HOST:PORT PATH")
+	}
+	conn, err := net.Dial("tcp", args[0])
+	ts.Check(err)
+	ts.Defer(func() { conn.Close() })
+	_, err = io.WriteString(conn, "GET "+args[1]+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	ts.Check(err)
+}
+
+// waitfor asks for a URL, for up to ten seconds, until the answer's body
+// matches a pattern:
+//
+//	waitfor URL PATTERN
+func waitfor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitfor URL PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var body []byte
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		ans, err := http.Get(args[0])
+		ts.Check(err)
+		body, err = io.ReadAll(ans.Body)
+		ans.Body.Close()
+		ts.Check(err)
+		if pattern.Match(body) {
+			return
+		}
+	}
+	ts.Fatalf("%s never matched %s:\n%s", args[0], args[1], body)
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,10 @@ import (
 // drainTimeout bounds how long requests in flight may take to finish.
 const drainTimeout = 30 * time.Second
 
+// ErrDrainCut says that requests were still in flight when the time for the
+// drain was over.
+var ErrDrainCut = errors.New("requests in flight did not finish in time and were cut off")
+
 // Options configure an [App].
 type Options struct {
 	Config            *config.Config // must be set
@@ -40,6 +45,7 @@ type App struct {
 	log      *slog.Logger
 	engine   *refresher.Engine
 	admin    *admin.Admin
+	secrets  *secretFiles
 	registry *prometheus.Registry
 	data     []server // take the application's requests
 	control  []server // admin and probes
@@ -70,6 +76,7 @@ func New(opt Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.secrets = newSecretFiles(opt.Config, pools, opt.Log)
 	handler, err := newProxy(opt.Config, pools, m, opt.Log)
 	if err != nil {
 		return nil, err
@@ -144,13 +151,15 @@ func (a *App) Tokens() []refresher.PoolStatus { return a.engine.Status() }
 func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
 
 // Run refreshes tokens and answers requests until ctx ends. It then stops
-// taking requests, lets those in flight finish, and returns nil. If a listener
-// breaks it does the same and returns why.
+// taking requests, lets those in flight finish, and returns nil, or
+// [ErrDrainCut] if they took too long. If a listener breaks it does the same
+// and returns why.
 func (a *App) Run(ctx context.Context) error {
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
 	var parts sync.WaitGroup
 	parts.Go(func() { a.engine.Run(engineCtx) })
+	parts.Go(func() { a.secrets.run(engineCtx) })
 	broken := make(chan error, len(a.data)+len(a.control))
 	for _, s := range append(a.control, a.data...) {
 		a.log.Info("listening", "for", s.what, "address", s.listener.Addr().String())
@@ -163,31 +172,38 @@ func (a *App) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		a.log.Info("stopping: no new requests, those in flight finish", "limit", drainTimeout)
+		a.log.Info("stopping: no new requests, those in flight finish", "limit", drainTimeout.String())
 	case err = <-broken:
 	}
 	a.admin.Drain()
-	shutdown(a.data) // while tokens are still refreshed: what is in flight may need one
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	// Tokens are still refreshed: what is in flight may need one.
+	if !shutdown(drain, a.data) && err == nil {
+		err = ErrDrainCut
+	}
 	stopEngine()
-	shutdown(a.control)
+	shutdown(drain, a.control)
 	parts.Wait()
 	a.log.Info("stopped")
 	return err
 }
 
 // shutdown lets the requests of servers finish, and ends what takes too long.
-func shutdown(servers []server) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
+// It reports whether all finished.
+func shutdown(ctx context.Context, servers []server) bool {
 	var all sync.WaitGroup
+	var cut atomic.Bool
 	for _, s := range servers {
 		all.Go(func() {
 			if s.http.Shutdown(ctx) != nil {
+				cut.Store(true)
 				s.http.Close()
 			}
 		})
 	}
 	all.Wait()
+	return !cut.Load()
 }
 
 func newAdmin(a *App, opt Options) (*admin.Admin, error) {

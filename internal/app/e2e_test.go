@@ -332,7 +332,7 @@ routes:
 `, url))
 	a := w.do("POST", "/im/user/get_users_info", `{}`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" ||
-		!strings.Contains(a.body, `"im"`) && !strings.Contains(a.body, "im") || !strings.Contains(a.body, "permanent") ||
+		!strings.Contains(a.body, `"credential":"im"`) || !strings.Contains(a.body, `"class":"permanent"`) ||
 		!strings.HasPrefix(a.header.Get("Proxy-Status"), "attache;") || a.header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("got %d %v %s", a.status, a.header, a.body)
 	}

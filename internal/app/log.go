@@ -38,7 +38,7 @@ func logEvent(log *slog.Logger, ev refresher.Event) {
 		if !ev.Keyed {
 			level = slog.LevelInfo
 		}
-		attrs = append(attrs, slog.Uint64("generation", ev.Generation), slog.Duration("took", ev.Duration), expiry(ev.ExpiresAt))
+		attrs = append(attrs, slog.Uint64("generation", ev.Generation), millis("took_ms", ev.Duration), expiry(ev.ExpiresAt))
 	case refresher.Adopted:
 		text = "adopted a token from the store"
 		attrs = append(attrs, slog.Uint64("generation", ev.Generation), expiry(ev.ExpiresAt))
@@ -63,6 +63,11 @@ func logEvent(log *slog.Logger, ev refresher.Event) {
 		attrs = append(attrs, slog.String("op", ev.Op), slog.Any("error", ev.Err))
 	}
 	log.LogAttrs(context.Background(), level, text, attrs...)
+}
+
+// millis writes a duration so that its unit is known in JSON as well.
+func millis(name string, d time.Duration) slog.Attr {
+	return slog.Float64(name, float64(d.Microseconds())/1000)
 }
 
 func expiry(at time.Time) slog.Attr {

@@ -48,6 +48,15 @@ func Trace(ctx context.Context, w io.Writer, cfg TraceConfig) error {
 	if err != nil {
 		return fmt.Errorf("the credential takes parameters from requests: %w (give it with -H 'NAME: VALUE' or --query NAME=VALUE)", err)
 	}
+	// Tokens that no request gets, too: other credentials may need them.
+	for _, program := range t.program.Tokens() {
+		if len(program.Params) > 0 {
+			continue // what it takes is known for the tokens of the plan alone
+		}
+		if _, err := t.login(ctx, t.program, program.Name, nil); err != nil {
+			return err
+		}
+	}
 	slots := plan.Slots()
 	tokens := make([]refresher.Token, len(slots))
 	for i, s := range slots {

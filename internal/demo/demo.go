@@ -94,7 +94,7 @@ func start(opt Options) (_ *demo, err error) {
 		}
 		d.vendors = append(d.vendors, v)
 	}
-	text := configuration(d.vendors, free(opt.Listen), free(opt.Admin))
+	text := configuration(d.vendors, free(opt.Out, opt.Listen), free(opt.Out, opt.Admin))
 	cfg, err := config.Parse("demo.yaml", []byte(text), ".")
 	if err != nil {
 		return nil, fmt.Errorf("the demo's own configuration:\n%w", err)
@@ -118,10 +118,11 @@ func (d *demo) due(credential string) time.Time {
 	return time.Time{}
 }
 
-// free returns address if nobody listens there, else any port of its host.
-func free(address string) string {
+// free returns address if nobody listens there, else any port of loopback.
+func free(out io.Writer, address string) string {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
+		fmt.Fprintf(out, "%s is taken; any free port is used instead.\n", address)
 		return "127.0.0.1:0"
 	}
 	l.Close()
