@@ -130,7 +130,7 @@ func (c *call) finish() {
 func (c *call) logRequest(took time.Duration) {
 	level := slog.LevelInfo
 	switch {
-	case c.own != nil && c.own.status != http.StatusNotFound || c.status >= http.StatusInternalServerError:
+	case c.own != nil && c.own.status != http.StatusNotFound || c.status >= http.StatusInternalServerError || c.session.passed != "":
 		level = slog.LevelWarn
 	case c.own != nil:
 	case c.proxy.requests != LogAll:
@@ -144,8 +144,8 @@ func (c *call) logRequest(took time.Duration) {
 		slog.String("method", c.r.Method),
 		slog.String("route", c.routeName()),
 		slog.Int("status", c.status),
-		slog.Duration("duration", took),
-		slog.Duration("upstream", c.upstream),
+		slog.Float64("duration_ms", millis(took)),
+		slog.Float64("upstream_ms", millis(c.upstream)),
 		slog.Int("replays", c.replays))
 	if c.own != nil {
 		attrs = append(attrs, slog.String("error", c.own.kind), slog.String("detail", c.own.detail))
@@ -153,7 +153,28 @@ func (c *call) logRequest(took time.Duration) {
 			attrs = append(attrs, slog.String("credential", c.own.credential), slog.String("class", c.own.class))
 		}
 	}
+	if c.session.passed != "" {
+		attrs = append(attrs, slog.String("refusal", whyPassed(c.session.passed)))
+	}
 	c.proxy.log.LogAttrs(c.r.Context(), level, "request", attrs...)
+}
+
+// millis is a duration as logs have it: a number whose unit its name tells.
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// whyPassed tells an operator why the client got to see a refusal.
+func whyPassed(outcome string) string {
+	switch outcome {
+	case ReplayBody:
+		return "passed on: the request's body is incomplete or longer than replay.max_body; the token is renewed"
+	case ReplayRefused:
+		return "passed on: the renewed token was refused as well; the account may lack the permission"
+	case ReplayOverBudget:
+		return "passed on: too many refusals of late, or the vendor gave the same token again; the token stays in use"
+	case ReplaySameToken:
+		return "passed on: the login gave the refused token again"
+	}
+	return "passed on: there is no token"
 }
 
 func (c *call) routeName() string {

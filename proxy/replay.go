@@ -20,6 +20,7 @@ type session struct {
 	left   time.Duration // of the time that the request may wait
 	pins   []pin
 	tokens []refresher.Token // of the attempt under way, parallel to pins
+	passed string            // why a refusal was passed on: a Replay constant; empty: none was
 }
 
 // pin is one slot of a session.
@@ -48,7 +49,22 @@ func (s *session) begin(ctx context.Context, r *route, params refresher.Params) 
 			return err
 		}
 	}
+	if s.left < r.Wait { // while one token was waited for, another may have been renewed
+		s.refresh()
+	}
 	return nil
+}
+
+// refresh takes the newest token of every slot that has a usable one and is not
+// to be renewed.
+func (s *session) refresh() {
+	for i := range s.pins {
+		if p := &s.pins[i]; p.instance != nil && !p.renew {
+			if t, ok := p.instance.Peek(); ok {
+				s.tokens[i] = t
+			}
+		}
+	}
 }
 
 // choose returns the values of one slot.
@@ -137,14 +153,20 @@ func (s *session) settle(ctx context.Context, v exchange.Verdict, sendable bool)
 		return false, nil
 	}
 	if outcome := s.reject(v); outcome != "" {
-		s.route.metrics.Replay(outcome)
+		s.pass(outcome)
 		return false, nil
 	}
 	if !sendable {
-		s.route.metrics.Replay(ReplayBody)
+		s.pass(ReplayBody)
 		return false, nil
 	}
 	return s.renew(ctx)
+}
+
+// pass notes that a refusal is passed on to the client, and why.
+func (s *session) pass(outcome string) {
+	s.passed = outcome
+	s.route.metrics.Replay(outcome)
 }
 
 // accept gives units of refusal budgets back: a replay was answered without a
@@ -213,25 +235,22 @@ func (s *session) renew(ctx context.Context) (again bool, err error) {
 	for i := range s.pins {
 		p := &s.pins[i]
 		if !p.renew {
-			if p.instance != nil {
-				if t, ok := p.instance.Peek(); ok {
-					s.tokens[i] = t
-				}
-			}
 			continue
 		}
 		p.renew = false
 		if err := s.take(ctx, i); err != nil {
-			s.route.metrics.Replay(ReplayNoToken)
 			if s.route.Optional && err != errClientGone {
+				s.pass(ReplayNoToken)
 				return false, nil
 			}
+			s.route.metrics.Replay(ReplayNoToken)
 			return false, err
 		}
 		if s.tokens[i].Generation == p.refused.Generation {
-			s.route.metrics.Replay(ReplaySameToken)
+			s.pass(ReplaySameToken)
 			return false, nil
 		}
 	}
+	s.refresh()
 	return true, nil
 }

@@ -69,7 +69,7 @@ func (p *parser) params(v yamldoc.Value) {
 	}
 	p.defaultCycles()
 	for i := range r.Params {
-		r.Params[i].checkDefault(r)
+		r.Params[i].checkDefault()
 	}
 }
 
@@ -153,7 +153,7 @@ func (p *parser) defaultCycles() {
 }
 
 // checkDefault checks a default that mentions nothing.
-func (p *Param) checkDefault(*Recipe) {
+func (p *Param) checkDefault() {
 	if !p.HasDefault || p.deflt.at.IsZero() || len(p.deflt.refs()) > 0 {
 		return
 	}

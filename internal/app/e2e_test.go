@@ -214,10 +214,15 @@ func TestAICCRenewsOnlyWhatWentBad(t *testing.T) {
 		t.Errorf("the upstream saw the request %d times, want 3: refused, refused, answered", calls)
 	}
 
-	// A bad access token that a login finds out: the login repeats by itself.
+	// A bad access token that a login finds out: the login repeats by itself,
+	// and the request takes the access token that came meanwhile.
 	must(t, emu, emulator.Action{Do: emulator.Expire, Kind: "access"}, 1)
+	before = emu.Stats().Calls[emulator.HuaweiAICC]
 	w.good(w.do("GET", "/aicc/poll?channel=WEB&receiverId=u2", "", "X-User-Id", "u2"), `"resultCode":"0"`)
 	logins(4, 4)
+	if calls := emu.Stats().Calls[emulator.HuaweiAICC] - before; calls != 1 {
+		t.Errorf("the upstream saw the request %d times, want once", calls)
+	}
 }
 
 func TestAICCUsersShareOneAccessToken(t *testing.T) {
@@ -260,6 +265,11 @@ func TestAlwaysRefusingEndpointUsesUpTheBudget(t *testing.T) {
 	for range 20 {
 		refused()
 		w.good(w.do("GET", poll, "", "X-User-Id", "u1"), `"resultCode":"0"`)
+	}
+	for _, why := range []string{"the renewed token was refused as well", "too many refusals of late"} {
+		if !strings.Contains(w.logs.String(), why) {
+			t.Errorf("the log does not say that a refusal was passed on because %s", why)
+		}
 	}
 	// The first, five renewals by refusals, and one more for each half minute
 	// that a slow machine may have needed.

@@ -54,7 +54,7 @@ func scrubOne(text, plain string) string {
 	for _, sp := range encodings(plain) {
 		text = strings.ReplaceAll(text, sp, redacted)
 	}
-	if len(plain) <= patternLimit {
+	if len(plain) <= patternLimit && strings.ContainsAny(text, `%\&+`) { // else nothing is escaped
 		text = pattern(plain).ReplaceAllLiteralString(text, redacted)
 	}
 	for n := min(len(plain)-1, len(text)); n >= tailLimit; n-- {
