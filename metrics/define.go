@@ -58,7 +58,7 @@ func (m *Metrics) defineTokens() {
 		"Logins that failed since the last success; for tokens that depend on the request the worst instance's.",
 		credential, token)
 	m.phase = m.gauges("attache_credential_phase",
-		"Instances of the token in this phase: empty has no token yet, fresh and due are usable, expired and blocked are not.",
+		"Instances of the token in this phase: empty has no usable token (none yet, or it was refused), fresh and due are usable, expired is not, and of blocked the last login failed for good, whether or not the token can still be used.",
 		credential, token, label{"phase", words(refresher.Phases())})
 	m.instances = m.gauges("attache_credential_instances",
 		"Instances of the token: 1, or one for each set of request parameters in use.",

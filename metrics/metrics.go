@@ -91,12 +91,12 @@ func (m *Metrics) Observe(e refresher.Event) {
 	switch e.Kind {
 	case refresher.LoggedIn:
 		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeOK).Inc()
-		m.observeLogin(e)
+		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
 	case refresher.Adopted:
 		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeAdopted).Inc()
 	case refresher.LoginFailed:
 		m.refreshes.WithLabelValues(e.Credential, e.Token, e.Class.String()).Inc()
-		m.observeLogin(e)
+		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
 	case refresher.Refused:
 		m.refusals.WithLabelValues(e.Credential, e.Token, e.Signal.String(), e.Rejection.String()).Inc()
 	case refresher.Renewed:
@@ -105,14 +105,6 @@ func (m *Metrics) Observe(e refresher.Event) {
 		m.storeOperations.WithLabelValues(e.Op, outcomeError).Inc()
 	case refresher.Evicted:
 		// Shows in attache_credential_instances.
-	}
-}
-
-// observeLogin leaves out failures before anything was sent, which took no
-// time and would make the upstream look fast.
-func (m *Metrics) observeLogin(e refresher.Event) {
-	if e.Duration > 0 {
-		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
 	}
 }
 

@@ -154,7 +154,7 @@ func addToken(t *testing.T, e *refresher.Engine, token string, src refresher.Sou
 	t.Helper()
 	d := refresher.Definition{
 		Credential: "cred", Token: token, Recipe: "test", Source: src,
-		Key: []refresher.KeyPart{{Name: "token", Value: token}},
+		Key: []refresher.KeyPart{{Name: "token", Value: secret.New(token)}},
 	}
 	for _, change := range more {
 		change(&d)

@@ -24,7 +24,7 @@ func engineToken(t *testing.T, tok refresher.Token) refresher.Token {
 	t.Helper()
 	e := refresher.New(refresher.Config{})
 	pool, err := e.Add(refresher.Definition{
-		Credential: "c", Token: "t", Recipe: "r", Key: []refresher.KeyPart{{Name: "recipe", Value: t.Name()}}, Source: loginOnce{tok},
+		Credential: "c", Token: "t", Recipe: "r", Key: []refresher.KeyPart{{Name: "recipe", Value: secret.New(t.Name())}}, Source: loginOnce{tok},
 	})
 	if err != nil {
 		t.Fatal(err)

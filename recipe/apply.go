@@ -3,7 +3,6 @@ package recipe
 import (
 	"net/http"
 	"regexp"
-	"strings"
 
 	"attache/internal/exchange"
 	"attache/internal/yamldoc"
@@ -111,14 +110,10 @@ func checkInjected(v yamldoc.Value, n exchange.Name) bool {
 	return false
 }
 
-// ownHeader reports headers that belong to the connection or to the transport.
+// ownHeader reports headers that nobody but attache may set: those of the
+// connection, and what it can decode of an answer.
 func ownHeader(canonical string) bool {
-	switch canonical {
-	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Te", "Trailer",
-		"Proxy-Authorization", "Proxy-Connection", "Accept-Encoding", "Expect":
-		return true
-	}
-	return false
+	return exchange.OfConnection(canonical) || canonical == "Accept-Encoding"
 }
 
 // parseName reads one of header, query and cookie.
@@ -136,7 +131,7 @@ func parseName(o yamldoc.Object) (n exchange.Name, ok bool) {
 		if !isText {
 			return n, false
 		}
-		if text == "" || in != exchange.Query && !isToken(text) {
+		if text == "" || in != exchange.Query && !exchange.IsToken(text) {
 			v.Errorf("%q is no name of a %s", text, in)
 			return n, false
 		}
@@ -152,21 +147,17 @@ func parseName(o yamldoc.Object) (n exchange.Name, ok bool) {
 func parseNames(v yamldoc.Value) []exchange.Name {
 	var names []exchange.Name
 	for _, item := range v.List(false) {
-		if n, ok := parseName(item.Object("header", "query", "cookie")); ok {
-			names = append(names, n)
+		n, ok := parseName(item.Object("header", "query", "cookie"))
+		if !ok {
+			continue
 		}
+		if key := http.CanonicalHeaderKey(n.Name); n.In == exchange.Header && exchange.OfConnection(key) {
+			item.Errorf("the header %s belongs to the connection and never reaches the upstream as the client sent it", key)
+			continue
+		}
+		names = append(names, n)
 	}
 	return names
-}
-
-// spelling returns the name under which all spellings are one: header names
-// are the same whatever their case, and many servers (CGI, WSGI) take - and _
-// in them for the same as well.
-func spelling(n exchange.Name) exchange.Name {
-	if n.In == exchange.Header {
-		n.Name = strings.ReplaceAll(strings.ToLower(n.Name), "_", "-")
-	}
-	return n
 }
 
 // parseRefusal reads an entry of `refused`; find resolves its token.

@@ -309,7 +309,7 @@ func (b *binder) rules() {
 		if !b.holds(d.when) {
 			continue
 		}
-		if k := spelling(d.name); seen[k] {
+		if k := exchange.Fold(d.name); seen[k] {
 			b.errorf(d.at, "%s %s is injected twice with the parameters of credential %s", d.name.In, d.name.Name, c.name)
 		} else {
 			seen[k] = true

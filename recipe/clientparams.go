@@ -27,7 +27,10 @@ func (p *Plan) Params(client exchange.Head) (refresher.Params, error) {
 		if err != nil {
 			return nil, err
 		}
-		params[i] = text
+		// A value outlives the request, with the instance that it is the key of.
+		// As it stands it is a part of the request's line or header, all of which
+		// it would keep in memory.
+		params[i] = strings.Clone(text)
 	}
 	for _, d := range p.derived {
 		if err := d.check(client); err != nil {

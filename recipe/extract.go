@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"attache/internal/exchange"
 	"attache/internal/yamldoc"
 )
 
@@ -93,12 +94,12 @@ func (e *extractor) parseKind(kind string, v yamldoc.Value) {
 	case "json":
 		e.json = text
 	case "header":
-		if text != "" && !isToken(text) {
+		if text != "" && !exchange.IsToken(text) {
 			v.Errorf("%q is no header name", text)
 		}
 		e.header, e.name = http.CanonicalHeaderKey(text), text
 	case "cookie":
-		if text != "" && !isToken(text) {
+		if text != "" && !exchange.IsToken(text) {
 			v.Errorf("%q is no cookie name", text)
 		}
 		e.cookie = text

@@ -14,7 +14,7 @@ func keyText(p *TokenProgram) string {
 		if strings.HasSuffix(part.Name, "source") {
 			continue
 		}
-		value := part.Value
+		value := part.Value.Reveal()
 		if part.FromRequest {
 			value = fmt.Sprintf("<%s>", p.Params[part.Param].Name)
 		}
@@ -114,5 +114,22 @@ func TestIdentityOfOwnRecipe(t *testing.T) {
 	one, same, other := key("https://a/"), key("https://a/"), key("https://b/")
 	if one != same || one == other {
 		t.Error("the recipe's text is no part of the identity")
+	}
+}
+
+// TestIdentityShowsNoSecret: a login's identity holds secrets, and whoever
+// prints it must not print them.
+func TestIdentityShowsNoSecret(t *testing.T) {
+	const recipe = "recipe: x\nparams: {p: {secret: true}}\n" +
+		"tokens: {t: {request: {url: 'https://h/', json: {p: '${p}'}}, value: {json: t}, lifetime: 1h}}\n"
+	c := loadConfig(t, recipe, "credentials: {c: {with: {p: secret-canary}}}")
+	program := c.creds["c"].program("t")
+	if key := keyText(program); !strings.Contains(key, "with.p=secret-canary") {
+		t.Fatalf("the secret is no part of the identity: %s", key)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		if shown := fmt.Sprintf(verb, program.Key); strings.Contains(shown, "canary") {
+			t.Errorf("%s shows %s", verb, shown)
+		}
 	}
 }

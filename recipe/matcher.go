@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"attache/internal/exchange"
 	"attache/internal/yamldoc"
 )
 
@@ -57,7 +58,7 @@ func parseMatcher(o yamldoc.Object, r *Recipe) *matcher {
 		}
 	}
 	m.header = parseMembers(o.Get("header"), func(k yamldoc.Value, name string) string {
-		if !isToken(name) {
+		if !exchange.IsToken(name) {
 			k.Errorf("%q is no header name", name)
 		}
 		return http.CanonicalHeaderKey(name)

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"attache/internal/exchange"
 	"attache/internal/yamldoc"
 )
 
@@ -210,7 +211,7 @@ func checkBaseURL(text string) string {
 		return "must not carry a query or fragment"
 	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return "must not contain spaces or control characters"
-	case dotSegment(u.EscapedPath()):
+	case exchange.HasDotSegment(u.EscapedPath()):
 		return "must not contain dot segments"
 	}
 	return ""
@@ -223,21 +224,6 @@ func checkAddress(text string) string {
 		return "want a web address such as https://example.com/docs"
 	}
 	return ""
-}
-
-// dotSegment reports whether a path holds "." or ".." as a segment, also
-// percent-encoded: servers resolve those, so they lead elsewhere.
-func dotSegment(path string) bool {
-	for seg := range strings.SplitSeq(path, "/") {
-		if len(seg) > 6 || seg == "" {
-			continue
-		}
-		switch strings.ReplaceAll(strings.ToLower(seg), "%2e", ".") {
-		case ".", "..":
-			return true
-		}
-	}
-	return false
 }
 
 // parseRegexp compiles v as RE2.

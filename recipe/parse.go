@@ -240,7 +240,7 @@ func noteDoubles(list []injection) {
 		if len(d.when.tests) > 0 {
 			continue
 		}
-		k := spelling(d.name)
+		k := exchange.Fold(d.name)
 		if seen[k] {
 			d.at.Errorf("%s %s is injected twice", d.name.In, d.name.Name)
 		}

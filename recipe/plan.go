@@ -133,7 +133,7 @@ func (b *planner) inject() {
 	}
 	seen := map[exchange.Name]*Credential{}
 	for _, d := range list {
-		key := spelling(d.name)
+		key := exchange.Fold(d.name)
 		if other, twice := seen[key]; twice {
 			b.twice(d, other)
 			continue
@@ -224,12 +224,12 @@ func (t *TokenProgram) depth() int {
 func (b *planner) strip() {
 	allowed := map[exchange.Name]bool{}
 	for _, n := range b.cfg.Allow {
-		allowed[spelling(n)] = true
+		allowed[exchange.Fold(n)] = true
 	}
 	used := map[exchange.Name]bool{}
 	seen := map[exchange.Name]bool{}
 	add := func(n exchange.Name) {
-		key := spelling(n)
+		key := exchange.Fold(n)
 		used[key] = true
 		if !seen[key] && !allowed[key] {
 			seen[key] = true
@@ -237,7 +237,7 @@ func (b *planner) strip() {
 		}
 	}
 	for _, n := range b.injected {
-		if allowed[spelling(n)] {
+		if allowed[exchange.Fold(n)] {
 			b.errorf(b.cfg.At, "allow names %s %s, which this route injects; mode: default lets the client's own value stay", n.In, n.Name)
 		}
 		add(n)
@@ -254,7 +254,7 @@ func (b *planner) strip() {
 		}
 	}
 	for _, n := range b.cfg.Allow {
-		if !used[spelling(n)] {
+		if !used[exchange.Fold(n)] {
 			b.errorf(b.cfg.At, "allow names %s %s, which nothing strips%s", n.In, n.Name, b.nearName(n, used))
 		}
 	}

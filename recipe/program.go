@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"attache/internal/secret"
 	"attache/refresher"
 )
 
@@ -124,11 +125,11 @@ func (t *TokenProgram) addParams(m *mentions) {
 // path.
 func (t *TokenProgram) addKey(m *mentions) {
 	c := t.cred
-	t.Key = append(t.Key, refresher.KeyPart{Name: "recipe", Value: c.recipe.Name})
+	t.Key = append(t.Key, refresher.KeyPart{Name: "recipe", Value: secret.New(c.recipe.Name)})
 	if c.recipe.digest != "" {
-		t.Key = append(t.Key, refresher.KeyPart{Name: "source", Value: c.recipe.digest})
+		t.Key = append(t.Key, refresher.KeyPart{Name: "source", Value: secret.New(c.recipe.digest)})
 	}
-	t.Key = append(t.Key, refresher.KeyPart{Name: "token", Value: t.Name})
+	t.Key = append(t.Key, refresher.KeyPart{Name: "token", Value: secret.New(t.Name)})
 	for i := range c.recipe.Params {
 		if m.params[i] && c.recipe.Params[i].Key {
 			t.addKeyParam(i)
@@ -149,16 +150,16 @@ func (t *TokenProgram) addKeyParam(i int) {
 	name := "with." + c.recipe.Params[i].Name
 	switch bound := &c.bindings[i]; bound.kind {
 	case bindConstant:
-		t.Key = append(t.Key, refresher.KeyPart{Name: name, Value: bound.text.Reveal()})
+		t.Key = append(t.Key, refresher.KeyPart{Name: name, Value: bound.text})
 	case bindFile:
-		t.Key = append(t.Key, refresher.KeyPart{Name: name + " file", Value: bound.ref.String()})
+		t.Key = append(t.Key, refresher.KeyPart{Name: name + " file", Value: secret.New(bound.ref.String())})
 	case bindRequest:
 		t.Key = append(t.Key, refresher.KeyPart{Name: name, FromRequest: true, Param: slices.Index(t.requests, bound.req)})
 	case bindToken:
 		t.addKeyParent(name+".", bound.program)
 	case bindDerived:
 		p := &c.recipe.Params[i]
-		t.Key = append(t.Key, refresher.KeyPart{Name: name + " default", Value: p.Default})
+		t.Key = append(t.Key, refresher.KeyPart{Name: name + " default", Value: secret.New(p.Default)})
 		for _, ref := range p.deflt.refs() {
 			if c.recipe.Params[ref.param].Key {
 				t.addKeyParam(ref.param)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"attache/internal/exchange"
 	"attache/internal/yamldoc"
 )
 
@@ -132,7 +133,7 @@ func parseEntries(v yamldoc.Value, s *scope, name func(key yamldoc.Value, name s
 
 // headerName checks the name of a header that a login may set.
 func headerName(key yamldoc.Value, name string) string {
-	if !isToken(name) {
+	if !exchange.IsToken(name) {
 		key.Errorf("%q is no header name", name)
 		return name
 	}
@@ -219,8 +220,11 @@ func (r *requestDecl) build(ctx context.Context, v typedValues, userAgent string
 		// The error of net/url quotes the address, which may hold secrets.
 		return nil, errors.New("the parameters make no valid url")
 	}
+	// A login is sent once: without GetBody net/http cannot send the body again
+	// on another connection.
+	req.GetBody = nil
 	if body == nil {
-		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+		req.Body, req.ContentLength = nil, 0
 	}
 	h := req.Header
 	h.Set("Accept", "application/json, */*;q=0.5")
@@ -325,16 +329,4 @@ func badInHeader(text string) string {
 		}
 	}
 	return ""
-}
-
-// isToken reports whether name is a token of RFC 9110 section 5.6.2, as the
-// names of headers and cookies are.
-func isToken(name string) bool {
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return name != ""
 }

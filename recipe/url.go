@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"attache/internal/exchange"
 	"attache/internal/yamldoc"
 )
 
@@ -138,7 +139,7 @@ func (u *urlTemplate) checkSample() string {
 		return "not a URL: " + strings.TrimPrefix(err.Error(), fmt.Sprintf("parse %q: ", b.String()))
 	case parsed.Host == "" || parsed.User != nil:
 		return "the url must name a host, without user name or password"
-	case dotSegment(parsed.EscapedPath()):
+	case exchange.HasDotSegment(parsed.EscapedPath()):
 		return "a url holds no dot segments"
 	}
 	return ""
@@ -189,7 +190,7 @@ func (u *urlTemplate) render(v values) (string, error) {
 	}
 	text := b.String()
 	path, _, _ := strings.Cut(text, "?")
-	if dotSegment(path) {
+	if exchange.HasDotSegment(path) {
 		return "", fmt.Errorf("a parameter would make a dot segment in the url")
 	}
 	return text, nil

@@ -135,7 +135,7 @@ func stripNames(req *http.Request, plan *Plan) {
 		switch n.In {
 		case exchange.Header:
 			for name, values := range req.Header {
-				if spelling(exchange.Name{Name: name}) == spelling(n) && !keep(n.In, name, len(values)) {
+				if exchange.Fold(exchange.Name{Name: name}) == exchange.Fold(n) && !keep(n.In, name, len(values)) {
 					delete(req.Header, name)
 				}
 			}

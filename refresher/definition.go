@@ -1,6 +1,10 @@
 package refresher
 
-import "time"
+import (
+	"time"
+
+	"attache/internal/secret"
+)
 
 // Definition describes one token of one credential: who it is, how to log in
 // and within which bounds. The engine keeps its instances in a [Pool].
@@ -31,8 +35,10 @@ type Definition struct {
 // KeyPart is one part of an identity: a fixed text, or the value of a request
 // parameter.
 type KeyPart struct {
-	Name  string
-	Value string // for a fixed text; secrets may stand here, only a hash is kept
+	Name string
+	// Value is the fixed text. Secrets may stand here: printing it shows none,
+	// and only a hash of it leaves the definition.
+	Value secret.String
 	// FromRequest says that the value is that of Params[Param].
 	FromRequest bool
 	Param       int

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"attache/internal/secret"
 	"attache/refresher"
 	rt "attache/refresher/refreshertest"
 )
@@ -92,10 +93,10 @@ func TestOneTokenForEachUser(t *testing.T) {
 // their parts come from.
 func TestEqualKeys(t *testing.T) {
 	key := func(user refresher.KeyPart) []refresher.KeyPart {
-		return []refresher.KeyPart{{Name: "recipe", Value: "aicc"}, {Name: "secret", Value: "s"}, user}
+		return []refresher.KeyPart{{Name: "recipe", Value: secret.New("aicc")}, {Name: "secret", Value: secret.New("s")}, user}
 	}
 	fromRequest := refresher.KeyPart{Name: "user_id", FromRequest: true, Param: 1}
-	static := refresher.KeyPart{Name: "user_id", Value: "ann"}
+	static := refresher.KeyPart{Name: "user_id", Value: secret.New("ann")}
 	shape := []refresher.Param{userName, userID}
 	other := []refresher.Param{userID, userName}
 
@@ -115,8 +116,8 @@ func TestEqualKeys(t *testing.T) {
 			[2]refresher.Params{{"Ann", "ann"}, {"ann", "Annie"}}, true},
 		{"another user", refresher.Definition{Key: key(fromRequest), Params: shape}, refresher.Definition{Key: key(static)},
 			[2]refresher.Params{{"Bob", "bob"}, nil}, false},
-		{"parts run together", refresher.Definition{Key: []refresher.KeyPart{{Name: "a", Value: "bc"}}},
-			refresher.Definition{Key: []refresher.KeyPart{{Name: "ab", Value: "c"}}}, [2]refresher.Params{}, false},
+		{"parts run together", refresher.Definition{Key: []refresher.KeyPart{{Name: "a", Value: secret.New("bc")}}},
+			refresher.Definition{Key: []refresher.KeyPart{{Name: "ab", Value: secret.New("c")}}}, [2]refresher.Params{}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -165,7 +166,7 @@ func TestStaticCredentialKeepsInstance(t *testing.T) {
 		time.Sleep(15 * time.Minute) // asleep
 		src.WantCalls(2)
 		in := rt.Single(t, e, refresher.Definition{Source: src, Key: []refresher.KeyPart{
-			{Name: "token", Value: "cred.token"}, {Name: "user_id", Value: "ann"},
+			{Name: "token", Value: secret.New("cred.token")}, {Name: "user_id", Value: secret.New("ann")},
 		}})
 		time.Sleep(3 * time.Hour)
 		if _, ok := in.Peek(); !ok {
@@ -351,7 +352,7 @@ func TestParentGoesWithItsLastChild(t *testing.T) {
 }
 
 func TestAdd(t *testing.T) {
-	key := []refresher.KeyPart{{Name: "token", Value: "t"}}
+	key := []refresher.KeyPart{{Name: "token", Value: secret.New("t")}}
 	src := rt.Script(t, rt.Forever("a"))
 	e, other := refresher.New(refresher.Config{}), refresher.New(refresher.Config{})
 	parent := rt.Define(t, e, refresher.Definition{Token: "p", Source: src, Params: []refresher.Param{userID}})

@@ -188,7 +188,7 @@ func (p *Pool) Renew() {
 func (p *Pool) key(params Params) StoreKey {
 	buf := make([]byte, 0, 512)
 	for _, part := range p.def.Key {
-		value := part.Value
+		value := part.Value.Reveal()
 		if part.FromRequest {
 			value = params[part.Param]
 		}

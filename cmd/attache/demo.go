@@ -20,7 +20,8 @@ of them and an application that knows nothing about tokens. Now and then it
 revokes a token or takes a login down, and shows how that heals. Everything
 listens on loopback only; nothing is configured and nothing is written.
 
-It exits with 0 only if no request failed.`,
+It exits with 0 only if no request failed, and no vendor saw more logins than
+its rotations and revocations call for.`,
 		Args: exactArgs(0, "no arguments"),
 	}
 	limit := cmd.Flags().Duration("for", 0, "end after so long and print one line that sums it up; 0: run until Ctrl-C")

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -34,6 +35,9 @@ func main() { os.Exit(start(os.Args[1:], os.Stdout, os.Stderr)) }
 // start runs one command line until it ends or a signal ends it, and returns
 // the exit code.
 func start(args []string, stdout, stderr io.Writer) int {
+	// net/http writes to the standard logger what a peer sent without being
+	// asked, and that may be a token.
+	log.SetOutput(io.Discard)
 	ctx, stop := signals()
 	defer stop()
 	code := run(ctx, args, stdout, stderr)

@@ -39,10 +39,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"get":     get,
-			"expand":  expand,
-			"fire":    fire,
-			"waitfor": waitfor,
+			"get":       get,
+			"expand":    expand,
+			"fire":      fire,
+			"waitfor":   waitfor,
+			"rawserver": rawserver,
 		},
 	})
 }

@@ -105,3 +105,35 @@ func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Fatalf("%s never matched %s:\n%s", args[0], args[1], body)
 }
+
+// rawserver answers everything that comes on a connection with the content of a
+// file, as it stands, until the script ends:
+//
+//	rawserver 127.0.0.1:$PORT1 FILE
+func rawserver(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: rawserver HOST:PORT FILE")
+	}
+	answer := strings.ReplaceAll(ts.ReadFile(args[1]), "\n", "\r\n")
+	l, err := net.Listen("tcp", args[0])
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			ts.Defer(func() { conn.Close() })
+			go func() {
+				request := make([]byte, 4096)
+				for {
+					if _, err := conn.Read(request); err != nil {
+						return
+					}
+					io.WriteString(conn, answer)
+				}
+			}()
+		}
+	}()
+}

@@ -62,18 +62,21 @@ func (pools tokens) slots(plan *recipe.Plan) []proxy.Slot {
 }
 
 // loginTransport returns what logs in for a credential. It follows no redirect,
-// as no [http.RoundTripper] does.
+// as no [http.RoundTripper] does. It speaks HTTP/1.1 alone: over HTTP/2 a server
+// that resets streams makes net/http send a request again and again, and a
+// login must be sent once.
 func loginTransport(c config.Credential) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:                  c.Proxy.Func(),
-		TLSClientConfig:        c.TLS.ClientConfig(),
-		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxIdleConnsPerHost:    4,
+		Proxy:               c.Proxy.Func(),
+		TLSClientConfig:     c.TLS.ClientConfig(),
+		Protocols:           protocols,
+		TLSHandshakeTimeout: 10 * time.Second,
+		// A login is rare, and a connection that the vendor has closed meanwhile
+		// would make net/http repeat a GET.
+		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 64 << 10,
-		// Longer than the minute between two logins of a short-lived token
-		// would only keep connections that the vendor has closed.
-		IdleConnTimeout: 30 * time.Second,
 	}
 }
 

@@ -119,7 +119,7 @@ func methods(v yamldoc.Value) []string {
 		text, ok := item.Text()
 		switch upper := strings.ToUpper(text); {
 		case !ok:
-		case !headerName.MatchString(text):
+		case !exchange.IsToken(text):
 			item.Errorf("want a method such as GET")
 		case upper == "CONNECT":
 			item.Errorf("CONNECT is never forwarded")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 
@@ -154,13 +155,6 @@ func tokenName(v yamldoc.Value) (credential, token string, ok bool) {
 	return credential, token, true
 }
 
-// unreadable are headers that belong to the connection or frame the request:
-// the proxy can neither read a value from them nor leave them out.
-var unreadable = []string{"Connection", "Content-Length", "Expect", "Host", "Http2-Settings", "Keep-Alive", "Proxy-Authenticate",
-	"Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
-
-var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // a token of RFC 9110, section 5.6.2
-
 // requestName reads the name of a header, query parameter or cookie.
 func requestName(kind string, v yamldoc.Value) (exchange.Name, bool) {
 	text, ok := v.Text()
@@ -175,17 +169,13 @@ func requestName(kind string, v yamldoc.Value) (exchange.Name, bool) {
 		}
 		return exchange.Name{In: place, Name: text}, true
 	}
-	if !headerName.MatchString(text) {
+	if !exchange.IsToken(text) {
 		v.Errorf("want the name of a %s", kind)
 		return exchange.Name{}, false
 	}
-	if place == exchange.Header {
-		for _, name := range unreadable {
-			if strings.EqualFold(name, text) {
-				v.Errorf("the header %s belongs to the connection and cannot carry a value", name)
-				return exchange.Name{}, false
-			}
-		}
+	if key := http.CanonicalHeaderKey(text); place == exchange.Header && exchange.OfConnection(key) {
+		v.Errorf("the header %s belongs to the connection and cannot carry a value", key)
+		return exchange.Name{}, false
 	}
 	return exchange.Name{In: place, Name: text}, true
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"attache/internal/exchange"
 	"attache/internal/yamldoc"
 )
 
@@ -65,14 +66,11 @@ func checkPath(raw string) string {
 	if !pathText.MatchString(raw) {
 		return "the path has letters that must be percent-encoded: it is compared with what stands on the wire"
 	}
-	for segment := range strings.SplitSeq(raw, "/") {
-		plain, err := url.PathUnescape(segment)
-		if err != nil {
-			return "a % in a path needs two hexadecimal digits behind it"
-		}
-		if plain == "." || plain == ".." {
-			return "a path must not have dot segments"
-		}
+	if _, err := url.PathUnescape(raw); err != nil {
+		return "a % in a path needs two hexadecimal digits behind it"
+	}
+	if exchange.HasDotSegment(raw) {
+		return "a path must not have dot segments"
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"attache/proxy"
 	"attache/refresher"
 )
 
@@ -80,10 +81,13 @@ func (d *demo) replays() map[string]uint64 {
 			continue
 		}
 		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
 			for _, l := range m.GetLabel() {
-				if l.GetName() == "route" {
-					counts[l.GetValue()] += uint64(m.GetCounter().GetValue())
-				}
+				labels[l.GetName()] = l.GetValue()
+			}
+			switch labels["outcome"] {
+			case proxy.ReplayOK, proxy.ReplayRefused, proxy.ReplayError:
+				counts[labels["route"]] += uint64(m.GetCounter().GetValue())
 			}
 		}
 	}

@@ -146,6 +146,11 @@ func TestScrub(t *testing.T) {
 		{"percent twice", "canary-8d1f%252F%252B%2520%2522x%2522", 0, "[redacted]"},
 		{"html", "canary-8d1f/+ &quot;x&#34;", 0, "[redacted]"},
 		{"unicode escapes", `canary-8d1f/+ \u0022x\u0022`, 0, "[redacted]"},
+		{"hex", "63616e6172792d386431662F2b", 0, "63616e6172792d386431662F2b"},
+		{"hex of the token", "746f6b656e2d616263646566", 0, "[redacted]"},
+		{"HEX of the token", "746F6B656E2D616263646566", 0, "[redacted]"},
+		{"base64 in a query", "a=dG9rZW4tYWJjZGVm%3D&b", 0, "a=[redacted]%3D&b"},
+		{"escaped slashes", `canary-8d1f\/+ \"x\"`, 0, "[redacted]"},
 		{"cut off by the sender", "you sent token-abc", 0, "you sent [redacted]"},
 		{"two", "token-abcdef and token-abcdef", 0, "[redacted] and [redacted]"},
 		{"cut after scrubbing", "xx token-abcdef yy", 6, "xx [re…"},
@@ -170,4 +175,23 @@ func FuzzScrub(f *testing.F) {
 			t.Errorf("%q still holds %q", out, hidden)
 		}
 	})
+}
+
+// TestScrubTakesLinearTime would run for minutes if it did not.
+func TestScrubTakesLinearTime(t *testing.T) {
+	var secrets []secret.String
+	for i := range 8 {
+		secrets = append(secrets, secret.New(strings.Repeat("a", 500+i)+"b"))
+	}
+	if out := secret.Scrub(strings.Repeat("a", 1<<16), 100, secrets...); len(out) > 200 {
+		t.Errorf("not cut: %d bytes", len(out))
+	}
+}
+
+func BenchmarkScrub(b *testing.B) {
+	text := strings.Repeat(`{"error":"bad %7Btoken%7D \\u0041"} `, 100)
+	long := secret.New(strings.Repeat("k", 40))
+	for b.Loop() {
+		secret.Scrub(text, 300, long, long, secret.New("another-secret"))
+	}
 }

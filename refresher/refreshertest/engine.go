@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"attache/internal/secret"
 	"attache/refresher"
 )
 
@@ -74,7 +75,7 @@ func Define(t testing.TB, e *refresher.Engine, d refresher.Definition) *refreshe
 		d.Token = "token"
 	}
 	if d.Key == nil {
-		d.Key = []refresher.KeyPart{{Name: "token", Value: d.Credential + "." + d.Token}}
+		d.Key = []refresher.KeyPart{{Name: "token", Value: secret.New(d.Credential + "." + d.Token)}}
 		for i, p := range d.Params {
 			if p.Identity {
 				d.Key = append(d.Key, refresher.KeyPart{Name: p.Name, FromRequest: true, Param: i})
