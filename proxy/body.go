@@ -75,6 +75,10 @@ func (b *bodyCopy) stop() { b.stopped.Store(true) }
 // view returns a reader of the whole body. The trailer's fields appear in
 // trailer, which may be nil, before the reader returns io.EOF.
 func (b *bodyCopy) view(trailer http.Header) (*bodyView, error) {
+	return b.viewInto(&lateTrailer{header: trailer})
+}
+
+func (b *bodyCopy) viewInto(trailer *lateTrailer) (*bodyView, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.total > int64(len(b.buf)) {
@@ -83,12 +87,23 @@ func (b *bodyCopy) view(trailer http.Header) (*bodyView, error) {
 	return &bodyView{body: b, trailer: trailer}, nil
 }
 
-// bodyView is one attempt's reader of a bodyCopy.
+// lateTrailer is the trailer of a request, which all views of that request fill:
+// once, because a transport may read it then. The body's mu guards it.
+type lateTrailer struct {
+	header http.Header
+	filled bool
+}
+
+// bodyView is one reader of a bodyCopy.
 type bodyView struct {
 	body    *bodyCopy
-	trailer http.Header
+	trailer *lateTrailer
 	off     int64
+	closed  bool // guarded by the body's mu
 }
+
+// again returns another view for the same request.
+func (v *bodyView) again() (io.ReadCloser, error) { return v.body.viewInto(v.trailer) }
 
 // Read implements [io.Reader].
 func (v *bodyView) Read(p []byte) (int, error) {
@@ -106,17 +121,24 @@ func (v *bodyView) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	b.keepCopy(p[:n])
 	b.err = err
-	b.mu.Unlock()
-	v.off += int64(n)
 	if err == io.EOF {
 		v.fillTrailer()
 	}
+	b.mu.Unlock()
+	v.off += int64(n)
 	return n, err
 }
 
 // Close implements [io.Closer]. The client's body stays open: the server closes
-// it, and a replay may read on.
-func (v *bodyView) Close() error { return nil }
+// it, and a replay may read on. A read under way goes on, but what it finds out
+// about the trailer is no longer told to the transport, which may have begun to
+// send the request again.
+func (v *bodyView) Close() error {
+	v.body.mu.Lock()
+	defer v.body.mu.Unlock()
+	v.closed = true
+	return nil
+}
 
 // copied reads what lies in the copy, and how the body ended if that is known.
 func (v *bodyView) copied(p []byte) (int, error) {
@@ -152,8 +174,13 @@ func (b *bodyCopy) keepCopy(p []byte) {
 	b.buf = append(b.buf, p...)
 }
 
+// fillTrailer is called with the body's mu held.
 func (v *bodyView) fillTrailer() {
-	for key := range v.trailer {
-		v.trailer[key] = slices.Clone(v.body.trailer[key])
+	if v.closed || v.trailer.filled {
+		return
+	}
+	v.trailer.filled = true
+	for key := range v.trailer.header {
+		v.trailer.header[key] = slices.Clone(v.body.trailer[key])
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"attache/internal/exchange"
@@ -153,8 +154,7 @@ func (c *call) request(ctx context.Context) (*http.Request, error) {
 	req.Body, req.Trailer = view, trailer
 	// The transport asks for the body again if a connection turns out to be
 	// dead before anything was written to it.
-	body := c.body
-	req.GetBody = func() (io.ReadCloser, error) { return body.view(trailer) }
+	req.GetBody = view.again
 	return req, nil
 }
 
@@ -238,9 +238,18 @@ func (c *call) quiet(header http.Header) {
 	}
 	// The transport repeats requests that a dead connection swallowed only if
 	// it knows that they are idempotent; of PUT and DELETE it has to be told.
-	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete {
-		if _, ok := header["X-Idempotency-Key"]; !ok {
+	if idempotent(c.r.Method) {
+		if _, ok := header["X-Idempotency-Key"]; !ok && (c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete) {
 			header["X-Idempotency-Key"] = nil
+		}
+		return
+	}
+	// It takes the word of these for that, but they are for the upstream. Under
+	// another spelling it does not find them.
+	for _, key := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := header[key]; ok {
+			delete(header, key)
+			header[strings.ToLower(key)] = values
 		}
 	}
 }

@@ -4,24 +4,16 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+
+	"attache/internal/exchange"
 )
 
 // isHop reports whether a field, given by its canonical name, is for one
-// connection only (RFC 9110 section 7.6.1). Proxy-Authorization is among them:
-// it is for attache, whoever sends it.
-func isHop(key string) bool {
-	switch key {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
-		return true
-	}
-	return false
-}
+// connection only.
+func isHop(key string) bool { return exchange.IsHop(key) }
 
 // isFraming reports whether net/http keeps a field outside the header map.
-func isFraming(key string) bool {
-	return key == "Host" || key == "Content-Length"
-}
+func isFraming(key string) bool { return exchange.IsFraming(key) }
 
 // connectionFields returns the canonical names of the fields that a Connection
 // header declares to be for one connection only; nil if there are none.

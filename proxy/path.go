@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/url"
 	"strings"
+
+	"attache/internal/exchange"
 )
 
 // splitTarget splits a request target in origin form (RFC 9112 section 3.2.1)
@@ -25,38 +27,9 @@ func splitTarget(target string) (path, query string, hasQuery, ok bool) {
 }
 
 // hasDotSegment reports whether any reading of the raw path has a "." or ".."
-// segment. Upstreams differ in what they decode before they resolve dot
-// segments, so dots, slashes and backslashes count in their percent-encoded
-// spelling as well, and a segment ends at its parameters ("..;x", which servlet
-// containers resolve). Such a segment would leave the part of the upstream that
-// the route is for.
-func hasDotSegment(path string) bool {
-	dots, other := 0, false
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
-			c = unhex(path[i+1])<<4 | unhex(path[i+2])
-			i += 2
-		}
-		switch c {
-		case '/', '\\':
-			if !other && (dots == 1 || dots == 2) {
-				return true
-			}
-			dots, other = 0, false
-		case ';':
-			if !other && (dots == 1 || dots == 2) {
-				return true
-			}
-			other = true
-		case '.':
-			dots++
-		default:
-			other = true
-		}
-	}
-	return !other && (dots == 1 || dots == 2)
-}
+// segment. Such a segment would leave the part of the upstream that the route
+// is for.
+func hasDotSegment(path string) bool { return exchange.HasDotSegment(path) }
 
 // joinPath puts the raw rest of a request's path, empty or beginning with a
 // slash, behind the upstream's raw path with exactly one slash between them.

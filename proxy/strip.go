@@ -73,22 +73,9 @@ func (n names) has(want exchange.Name) bool {
 }
 
 // foldHeader maps all spellings of a header name that an upstream may take for
-// the same to one. Gateways of the CGI family turn every byte of a name that is
-// no letter or digit into "_", so Access_Token would pass for access-token.
+// the same to one.
 func foldHeader(name string) string {
-	folded := make([]byte, len(name))
-	for i := range len(name) {
-		folded[i] = foldByte(name[i])
-	}
-	return string(folded)
-}
-
-func foldByte(c byte) byte {
-	c = lower(c)
-	if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
-		return c
-	}
-	return '-'
+	return exchange.Fold(exchange.Name{In: exchange.Header, Name: name}).Name
 }
 
 // headerIs reports whether key is a spelling of the folded name.
@@ -97,7 +84,7 @@ func headerIs(key, folded string) bool {
 		return false
 	}
 	for i := range len(key) {
-		if foldByte(key[i]) != folded[i] {
+		if exchange.FoldByte(key[i]) != folded[i] {
 			return false
 		}
 	}

@@ -45,11 +45,16 @@ type TransportConfig struct {
 }
 
 // Transport sends requests to an upstream. It reuses connections, follows no
-// redirect and adds no compression. It is safe for concurrent use.
+// redirect and adds no compression. A request of a method that is not idempotent
+// is never sent again once any of it was written, any other at most once. It is
+// safe for concurrent use.
 type Transport struct {
 	timed   *http.Transport
 	untimed *http.Transport // for gRPC and upgrades, whose answers may take any time
 	proxy   func(*http.Request) (*url.URL, error)
+	http2   bool // connections may speak HTTP/2
+	h2c     bool // all speak HTTP/2, without TLS
+	buffers BufferPool
 }
 
 // NewTransport returns a transport for requests to cfg.Upstream.
@@ -97,7 +102,11 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		}
 	}
-	return &Transport{timed: build(cfg.HeaderTimeout), untimed: build(0), proxy: cfg.Proxy}, nil
+	return &Transport{
+		timed: build(cfg.HeaderTimeout), untimed: build(0), proxy: cfg.Proxy,
+		http2: protocols.UnencryptedHTTP2() || protocols.HTTP2() && upstream.scheme == "https",
+		h2c:   protocols.UnencryptedHTTP2(),
+	}, nil
 }
 
 func (cfg *TransportConfig) dial() func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -131,17 +140,30 @@ func protocolsOf(name, scheme string) (*http.Protocols, error) {
 	return p, nil
 }
 
-// RoundTrip implements [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper]. What watches over the request is
+// released with its context, which should therefore end soon after the answer.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if u := req.URL; u.Opaque != "" && u.Opaque[:min(2, len(u.Opaque))] != "//" && t.proxied(req) {
 		// A proxy takes requests for http in absolute form alone.
 		req = req.Clone(req.Context())
 		req.URL.Opaque = "//" + u.Host + u.Opaque
 	}
+	rt := t.timed
 	if req.Header["Upgrade"] != nil || isGRPC(req.Header.Get("Content-Type")) {
-		return t.untimed.RoundTrip(req)
+		rt = t.untimed
 	}
-	return t.timed.RoundTrip(req)
+	if !t.http2 && !idempotent(req.Method) {
+		return rt.RoundTrip(req) // repeats it only if nothing was written
+	}
+	req, s := t.watch(req)
+	ans, err := rt.RoundTrip(req)
+	if err != nil {
+		s.cancel(err)
+		if s.over {
+			err = errSent
+		}
+	}
+	return ans, err
 }
 
 // proxied reports whether the request goes to a proxy that sees its target.

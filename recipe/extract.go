@@ -92,6 +92,7 @@ func (e *extractor) parseKind(kind string, v yamldoc.Value) {
 	}
 	switch kind {
 	case "json":
+		checkJSONPath(v, text)
 		e.json = text
 	case "header":
 		if text != "" && !exchange.IsToken(text) {
@@ -103,6 +104,16 @@ func (e *extractor) parseKind(kind string, v yamldoc.Value) {
 			v.Errorf("%q is no cookie name", text)
 		}
 		e.cookie = text
+	}
+}
+
+// checkJSONPath reports a path of the JSONPath kind: these are gjson's, where $
+// is a letter like others.
+func checkJSONPath(v yamldoc.Value, path string) {
+	if rest, ok := strings.CutPrefix(path, "$."); ok {
+		v.Errorf("a path begins with the name of a member, not with $: write %s", shorten(rest, 60))
+	} else if path == "$" || strings.HasPrefix(path, "$[") {
+		v.Errorf("a path begins with the name of a member, or with the number of an item, not with $: 0.token")
 	}
 }
 

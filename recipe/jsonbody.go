@@ -57,7 +57,7 @@ func parseJSONBody(v yamldoc.Value, s *scope) *jsonNode {
 		}
 		return &jsonNode{kind: jsonRaw, raw: text}
 	}
-	t, _ := parseTemplate(v, s)
+	t, _ := parseBodyTemplate(v, s)
 	return &jsonNode{kind: jsonText, text: t}
 }
 

@@ -67,6 +67,7 @@ func parseMatcher(o yamldoc.Object, r *Recipe) *matcher {
 		if name == "" {
 			k.Errorf("the path of the member is empty")
 		}
+		checkJSONPath(k, name)
 		return name
 	})
 	if v := o.Get("text"); !v.IsZero() {

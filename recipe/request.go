@@ -100,7 +100,7 @@ func (r *requestDecl) parseBody(o yamldoc.Object, s *scope) {
 				r.form = []entry{}
 			}
 		case "text":
-			t, _ := parseTemplate(v, s)
+			t, _ := parseBodyTemplate(v, s)
 			r.text = &t
 		}
 	}

@@ -49,6 +49,11 @@ func (s routeScope) resolve(v yamldoc.Value, name string) (*reference, bool) {
 	return ref, true
 }
 
+// knows implements resolver.
+func (s routeScope) knows(name string) bool {
+	return slices.Contains(perRequest(), name) || s.credential(name) != nil
+}
+
 func (s routeScope) credential(name string) *Credential {
 	if i := slices.IndexFunc(s.use, func(c *Credential) bool { return c.name == name }); i >= 0 {
 		return s.use[i]

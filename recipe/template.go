@@ -47,12 +47,25 @@ type reference struct {
 // resolver finds what a name stands for, or notes a problem at v.
 type resolver interface {
 	resolve(v yamldoc.Value, name string) (*reference, bool)
+	knows(name string) bool // of a name without dots; notes nothing
 }
 
 var dottedName = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$`)
 
-// parseTemplate reads the text v.
+// parseTemplate reads the text v. In it $name is a mistake where ${name} would
+// be known.
 func parseTemplate(v yamldoc.Value, names resolver) (template, bool) {
+	t, ok := parseBodyTemplate(v, names)
+	if text, isText := v.Text(); isText && ok {
+		ok = noteShellNames(v, text, names)
+	}
+	return t, ok
+}
+
+// parseBodyTemplate is parseTemplate for the texts of a body, where a language
+// may have names with a $ of its own, as GraphQL does: $name is a mistake only
+// if it is the whole text.
+func parseBodyTemplate(v yamldoc.Value, names resolver) (template, bool) {
 	text, ok := v.Text()
 	if !ok {
 		return template{}, false
@@ -102,7 +115,25 @@ func parseTemplate(v yamldoc.Value, names resolver) (template, bool) {
 		}
 	}
 	flush()
+	if alone := t.literal(); ok && len(t.parts) == 1 && shellName.FindString(alone) == alone {
+		ok = noteShellNames(v, alone, names)
+	}
 	return t, ok
+}
+
+var shellName = regexp.MustCompile(`\$[a-z][a-z0-9_-]*`)
+
+// noteShellNames reports a $name that was surely meant for ${name}. A name with
+// = behind it is left alone: $filter=… stands in queries.
+func noteShellNames(v yamldoc.Value, text string, names resolver) bool {
+	for _, at := range shellName.FindAllStringIndex(text, -1) {
+		name := strings.TrimRight(text[at[0]+1:at[1]], "_-")
+		if names.knows(name) && !strings.HasPrefix(text[at[1]:], "=") {
+			v.Errorf("$%s is taken as it stands; a name is written ${NAME}", name)
+			return false
+		}
+	}
+	return true
 }
 
 // refs returns the references of the template.
@@ -199,6 +230,12 @@ func (s *scope) resolve(v yamldoc.Value, name string) (*reference, bool) {
 	}
 	v.Errorf("${%s} is not known%s", name, yamldoc.DidYouMean(name, s.names()))
 	return nil, false
+}
+
+// knows implements resolver.
+func (s *scope) knows(name string) bool {
+	_, ok := s.plain(name)
+	return ok || !s.paramsOnly && s.recipe.tokenIndex(name) >= 0
 }
 
 // plain resolves parameters, values of let and per-request names.

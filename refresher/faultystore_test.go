@@ -94,6 +94,9 @@ func (s *faultyStore) enter(ctx context.Context, op string, key refresher.StoreK
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	if err == nil {
+		err = ctx.Err() // as one that asks a server
+	}
 	return err
 }
 

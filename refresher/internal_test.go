@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"attache/internal/secret"
 )
 
 func TestBucket(t *testing.T) {
@@ -172,5 +174,90 @@ func checkPop(t *testing.T, want map[*Instance]time.Time, got *Instance, wait ti
 		t.Fatal("nothing popped although one is due")
 	case got == nil && wait != first.Sub(now):
 		t.Fatalf("wait %v, want %v", wait, first.Sub(now))
+	}
+}
+
+// lone is an instance that no engine runs.
+func lone(t *testing.T) *Instance {
+	t.Helper()
+	e := New(Config{})
+	p, err := e.Add(Definition{Source: neverAsked{}, Key: []KeyPart{{Name: "t"}}, Params: []Param{{Name: "u"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := p.Instance(Params{"u"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+type neverAsked struct{ Source }
+
+// An instance that gets a token between two looks of a child has its next
+// attempt far in the future; its token is there now.
+func TestNextAttemptOfUsable(t *testing.T) {
+	in := lone(t)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	now := time.Now()
+	in.publish(Token{Value: secret.New("v"), Generation: 1, IssuedAt: now, ExpiresAt: now.Add(100 * time.Hour)})
+	if at := in.nextAttempt(now); !at.Equal(now) {
+		t.Errorf("next attempt in %v, want now", at.Sub(now))
+	}
+}
+
+// Between the look that found the instance idle and the failed eviction
+// somebody came: the plan made for them must stay.
+func TestLookLaterKeepsPlan(t *testing.T) {
+	in := lone(t)
+	in.lookLater()
+	if wait := time.Until(in.wakeAt); wait > 0 {
+		t.Errorf("the next look is in %v, want now", wait)
+	}
+	in.used.Store(int64(-time.Hour))
+	in.lookLater()
+	if wait := time.Until(in.wakeAt); wait < 50*time.Second || wait > time.Minute {
+		t.Errorf("the next look at an idle instance is in %v, want a minute", wait)
+	}
+}
+
+// What the scheduler took out of its heap just before the eviction must not
+// log in.
+func TestLookAtEvicted(t *testing.T) {
+	in := lone(t)
+	if got, _ := in.pool.engine.sched.pop(time.Now(), time.Hour); got != in {
+		t.Fatal("the new instance is not to be looked at")
+	}
+	in.Release()
+	in.pool.mu.Lock()
+	evicted := in.pool.evict(in)
+	in.pool.mu.Unlock()
+	if !evicted {
+		t.Fatal("not evicted")
+	}
+	in.look()
+	in.lookLater()
+	in.plan()
+	if in.running || in.heapIndex != 0 {
+		t.Errorf("an evicted instance goes on: running %v, in the heap %v", in.running, in.heapIndex != 0)
+	}
+	next, err := in.pool.Instance(Params{"u"})
+	if err != nil || next == in {
+		t.Errorf("instance after the eviction: the same: %v, %v", next == in, err)
+	}
+}
+
+// Another pool may still have the instance that is being evicted in its hands.
+func TestEvictedInTable(t *testing.T) {
+	in := lone(t)
+	in.pins.Store(evictedPins) // and it is still in the table
+	done := make(chan *Instance)
+	go func() {
+		next, _ := in.pool.Instance(Params{"u"})
+		done <- next
+	}()
+	if next := <-done; next == in || next == nil {
+		t.Error("an evicted instance was handed out")
 	}
 }

@@ -116,6 +116,8 @@ func TestEqualKeys(t *testing.T) {
 			[2]refresher.Params{{"Ann", "ann"}, {"ann", "Annie"}}, true},
 		{"another user", refresher.Definition{Key: key(fromRequest), Params: shape}, refresher.Definition{Key: key(static)},
 			[2]refresher.Params{{"Bob", "bob"}, nil}, false},
+		{"a length as part of a name", refresher.Definition{Key: []refresher.KeyPart{{Name: "a", Value: secret.New("b\x01c")}}},
+			refresher.Definition{Key: []refresher.KeyPart{{Name: "a\x03b", Value: secret.New("c")}}}, [2]refresher.Params{}, false},
 		{"parts run together", refresher.Definition{Key: []refresher.KeyPart{{Name: "a", Value: secret.New("bc")}}},
 			refresher.Definition{Key: []refresher.KeyPart{{Name: "ab", Value: secret.New("c")}}}, [2]refresher.Params{}, false},
 	}
@@ -331,6 +333,30 @@ func TestParentOutlivesItsChildren(t *testing.T) {
 		wantLimit(t, err, "instances")
 		rt.WantToken(t, child, "a#2")
 		parentSource.WantCalls(1)
+	})
+}
+
+// Parents that have to log in do so at the same time.
+func TestParentsLogInTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := rt.Start(t, refresher.Config{})
+		d := refresher.Definition{Params: []refresher.Param{userID}, Limits: refresher.Limits{Idle: 24 * time.Hour}}
+		for i := range 2 {
+			parent := d
+			parent.Token, parent.Parents = fmt.Sprint("parent", i), nil
+			parent.Source = rt.Script(t, rt.OK("p", time.Minute).After(3*time.Second))
+			d.Parents = append(d.Parents, refresher.Parent{Pool: rt.Define(t, e, parent), Params: []int{0}})
+		}
+		src := rt.Script(t, rt.OK("c", time.Hour))
+		d.Source = src
+		pool := rt.Define(t, e, d)
+		wantUse(t, pool, "c", "u")
+		time.Sleep(6 * time.Hour)
+		wantUse(t, pool, "c", "u")
+		times := src.Times()
+		if last := times[len(times)-1]; last != 3*time.Second+6*time.Hour+3*time.Second {
+			t.Errorf("the login started at %v, 3s after it was wanted at 6h0m3s", last)
+		}
 	})
 }
 

@@ -42,6 +42,20 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// Those who wait for the end of a back-off are told as well.
+func TestCloseDuringBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, stop := rt.StartStoppable(t, refresher.Config{})
+		in := rt.Single(t, e, refresher.Definition{Source: rt.Script(t, rt.Fail(refresher.Permanent))})
+		synctest.Wait()
+		time.AfterFunc(10*time.Second, stop)
+		begin := time.Now()
+		if _, err := in.Token(t.Context()); !errors.Is(err, refresher.ErrClosed) || time.Since(begin) != 10*time.Second {
+			t.Errorf("error %v after %v, want ErrClosed after 10s", err, time.Since(begin))
+		}
+	})
+}
+
 // After its end an engine still serves what is usable, and starts nothing.
 func TestTokenAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

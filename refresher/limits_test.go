@@ -188,3 +188,26 @@ func TestBackgroundLoginsWait(t *testing.T) {
 		}
 	})
 }
+
+// Waiting for another process, and finding what it got, is no login.
+func TestLoginRateCountsLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := perUser(t, time.Hour)
+		pool := keyed(t, rt.Start(t, refresher.Config{Store: store}), src, refresher.Limits{LoginsPerMinute: 2})
+		store.set(refresher.ErrHeld, "acquire")
+		a := rt.Instance(t, pool, "a")
+		synctest.Wait()
+		store.failOnly()
+		go func() {
+			time.Sleep(10 * time.Second)
+			store.put(t, "peer", 1, time.Hour)
+		}()
+		rt.WantToken(t, a, "peer")
+		synctest.Wait()
+		wantUse(t, pool, "b#1", "b")
+		wantUse(t, pool, "c#1", "c")
+		_, err := pool.Instance(refresher.Params{"d"})
+		wantLimit(t, err, "logins_per_minute")
+	})
+}

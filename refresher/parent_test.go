@@ -267,8 +267,10 @@ func TestParentsNewTokenWakesFailedChild(t *testing.T) {
 				f := startFamily(t, parent, child, refresher.Policy{})
 				time.Sleep(20 * time.Second)
 				wantRejection(t, f.parent, rt.Token(t, f.parent), "r", refresher.Renewing)
-				rt.WantToken(t, f.child, "c")
+				time.Sleep(test.second - 20*time.Second) // nobody asks for the child
+				synctest.Wait()
 				child.WantTimes(0, test.second)
+				rt.WantToken(t, f.child, "c")
 			})
 		})
 	}

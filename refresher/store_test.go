@@ -70,16 +70,16 @@ func TestStoredTokensThatAreNotAdopted(t *testing.T) {
 		generation uint64
 		lifetime   time.Duration
 	}{
-		{"older", "old", 1, time.Hour},
-		{"as old", "peer", 2, time.Hour},
+		{"older", "old", 1, 10 * time.Hour},
+		{"as old", "peer", 2, 10 * time.Hour},
 		{"expired", "expired", 9, -time.Second},
-		{"empty", "", 9, time.Hour},
+		{"empty", "", 9, 10 * time.Hour},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := newFaultyStore(t)
-				in, _ := startStored(t, store, numbered(t, 100*time.Minute))
+				in, events := startStored(t, store, numbered(t, 100*time.Minute))
 				wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
 				rt.WantToken(t, in, "v2")
 				store.put(t, test.value, test.generation, test.lifetime)
@@ -89,6 +89,9 @@ func TestStoredTokensThatAreNotAdopted(t *testing.T) {
 					t.Errorf("generation %d, want %d", tok.Generation, want)
 				}
 				store.want(t, "v3", tok.Generation)
+				if n := len(events.Of(refresher.Adopted)); n != 0 {
+					t.Errorf("%d adoptions, want none", n)
+				}
 			})
 		})
 	}
@@ -292,6 +295,88 @@ func TestOffersAreSaved(t *testing.T) {
 		if got := storeFailures(events); got != nil {
 			t.Errorf("told store failures %q, want none", got)
 		}
+	})
+}
+
+// What happens while a login's result is being saved came before that result.
+func TestDuringSave(t *testing.T) {
+	tests := []struct {
+		name   string
+		value  string // of the second login
+		during func(t *testing.T, in *refresher.Instance, first refresher.Token)
+		want   uint64 // its generation
+	}{
+		{"offer", "b", func(t *testing.T, in *refresher.Instance, first refresher.Token) {
+			wantOffer(t, in, first, "x", time.Hour, true)
+		}, 3},
+		{"two offers, the last of the login's value", "b", func(t *testing.T, in *refresher.Instance, first refresher.Token) {
+			wantOffer(t, in, first, "x", time.Hour, true)
+			wantOffer(t, in, rt.WantToken(t, in, "x"), "b", time.Hour, true)
+		}, 3},
+		// It is the refused value, so it has to count as a new one.
+		{"refusal of the login's value", "a", func(t *testing.T, in *refresher.Instance, first refresher.Token) {
+			wantRejection(t, in, first, "r", refresher.Renewing)
+		}, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newFaultyStore(t)
+				in, _ := startStored(t, store, rt.Script(t, rt.OK("a", 100*time.Minute), rt.OK(test.value, 100*time.Minute)))
+				first := rt.WantToken(t, in, "a")
+				synctest.Wait()
+				store.once("save", func() { test.during(t, in, first) })
+				time.Sleep(80 * time.Minute)
+				synctest.Wait()
+				if tok := rt.WantToken(t, in, test.value); tok.Generation != test.want {
+					t.Errorf("generation %d, want %d", tok.Generation, test.want)
+				}
+				store.want(t, test.value, test.want)
+			})
+		})
+	}
+}
+
+// slowRelease takes a second to give a lease back.
+type slowRelease struct{ refresher.Store }
+
+type slowLease struct{ refresher.Lease }
+
+func (s slowRelease) Acquire(ctx context.Context, key refresher.StoreKey, ttl time.Duration) (refresher.Lease, error) {
+	l, err := s.Store.Acquire(ctx, key, ttl)
+	return slowLease{l}, err
+}
+
+func (l slowLease) Release() {
+	time.Sleep(time.Second)
+	l.Lease.Release()
+}
+
+// Nobody waits for a lease to be given back, but for the next login, which
+// would find it held by its own process.
+func TestSlowRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := numbered(t, time.Hour)
+		e := rt.Start(t, refresher.Config{Store: slowRelease{refresher.NewMemoryStore()}})
+		in := rt.Single(t, e, refresher.Definition{Source: src, Policy: refresher.Policy{MinInterval: 100 * time.Millisecond}})
+		begin := time.Now()
+		tok := rt.WantToken(t, in, "v1")
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("the token was there after %v", took)
+		}
+		wantRejection(t, in, tok, "r", refresher.Renewing)
+		rt.WantToken(t, in, "v2")
+		src.WantTimes(seconds(0, 1)...)
+	})
+}
+
+// Whoever waits while that goes on learns then that it is in vain.
+func TestSlowReleaseAndFloor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := rt.Start(t, refresher.Config{Store: slowRelease{refresher.NewMemoryStore()}})
+		in := rt.Single(t, e, refresher.Definition{Source: numbered(t, time.Hour), Policy: refresher.Policy{MinInterval: time.Minute}})
+		wantRejection(t, in, rt.WantToken(t, in, "v1"), "r", refresher.Renewing)
+		wantUnavailable(t, in, 10*time.Second, time.Second, refresher.Transient)
 	})
 }
 

@@ -36,7 +36,7 @@ func TestAcceptsGoodFiles(t *testing.T) {
 	}
 	t.Setenv("CONFIG_TEST_KEY", key)
 	t.Setenv("CONFIG_TEST_PROXY", "http://proxy.example.com:3128")
-	for _, name := range []string{"CONFIG_TEST_SECRET", "AICC_APP_KEY", "SECRET"} {
+	for _, name := range []string{"CONFIG_TEST_LINE", "CONFIG_TEST_SECRET", "AICC_APP_KEY", "SECRET"} {
 		t.Setenv(name, "s")
 	}
 	files, _ := filepath.Glob(filepath.Join(testdata, "good", "*.yaml"))

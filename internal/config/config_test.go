@@ -82,6 +82,7 @@ func environment(t *testing.T) (dir string) {
 	for name, value := range map[string]string{
 		"CONFIG_TEST_SECRET": secretCanary,
 		"CONFIG_TEST_EMPTY":  "",
+		"CONFIG_TEST_LINE":   "me\n",
 		"CONFIG_TEST_KEY":    key,
 		"CONFIG_TEST_PROXY":  "http://user:proxy-canary@proxy.example.com:3128",
 		"AICC_APP_KEY":       "an-app-key",
@@ -127,6 +128,9 @@ func TestGood(t *testing.T) {
 			cfg, err := Parse(filepath.Base(path), data, dir)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if text := describe(cfg); strings.Contains(text, "canary") {
+				t.Errorf("a secret shows:\n%s", text)
 			}
 			check(t, path, data, describe(cfg))
 		})

@@ -216,27 +216,3 @@ func markParents(t *recipe.TokenProgram, mark func(credential, token string)) {
 		}
 	}
 }
-
-// adviseOnCredentials warns about what is legal and yet hardly meant.
-func (l *loader) adviseOnCredentials() {
-	for _, d := range l.drafts {
-		if !d.used {
-			l.warn(d.at.Problem("no route uses this credential"))
-		}
-		c := d.result.Program
-		if c == nil {
-			continue
-		}
-		if !d.instances.IsZero() && !keyed(c) {
-			l.warn(d.instances.Problem("this has no effect: no parameter comes from a request, so there is one instance"))
-		}
-		if l.cfg.Store != StoreMemory {
-			continue
-		}
-		for _, t := range c.Tokens() {
-			if t.Policy.PreviousDies {
-				l.warn(d.at.Problem("a new %s token ends the one before (previous: dies), and the store is memory: run one replica, or replicas will end each other's tokens", t.Name))
-			}
-		}
-	}
-}

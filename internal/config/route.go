@@ -95,12 +95,22 @@ func (l *loader) waits(o yamldoc.Object, r *Route) {
 	r.Optional, _ = o.Get("optional").Bool()
 	r.Wait = duration(o.Get("wait"), 0, time.Hour, defaultWait)
 	r.ReplayMaxBody = defaultReplayMaxBody
-	if n, ok := o.Get("replay").Object("max_body").Get("max_body").Size(0, 64<<20); ok {
+	if n, ok := wantMap(o.Get("replay"), "{max_body: SIZE}").Object("max_body").Get("max_body").Size(0, 64<<20); ok {
 		r.ReplayMaxBody = n
 	}
-	timeout := o.Get("timeout").Object("dial", "response_header")
+	timeout := wantMap(o.Get("timeout"), "{dial: DURATION, response_header: DURATION}").Object("dial", "response_header")
 	r.DialTimeout = duration(timeout.Get("dial"), time.Millisecond, 10*time.Minute, defaultDialTimeout)
 	r.HeaderTimeout = duration(timeout.Get("response_header"), time.Millisecond, 24*time.Hour, defaultHeaderTimeout)
+}
+
+// wantMap returns v if it is a map. For short maps, which are easily taken for a
+// plain value: want shows what the problem of anything else says is wanted.
+func wantMap(v yamldoc.Value, want string) yamldoc.Value {
+	if !v.IsZero() && !v.IsMap() {
+		v.Errorf("want %s, got %s", want, v.Kind())
+		return yamldoc.Value{}
+	}
+	return v
 }
 
 // duration returns the duration at v, or the default when there is none.
@@ -182,11 +192,12 @@ func allowList(v yamldoc.Value) []exchange.Name {
 	var list []exchange.Name
 	for _, item := range v.List(true) {
 		kinds := []string{"header", "query", "cookie"}
-		o := item.Object(kinds...)
+		const want = "{header: NAME}, {query: NAME} or {cookie: NAME}"
+		o := wantMap(item, want).Object(kinds...)
 		kind, one := only(o, kinds)
 		if !one {
-			if item.IsMap() && len(item.Entries()) == 0 || len(item.Entries()) > 1 {
-				item.Errorf("want one of {header: NAME}, {query: NAME} and {cookie: NAME}")
+			if item.IsMap() && len(item.Entries()) != 1 {
+				item.Errorf("want %s", want)
 			}
 			continue
 		}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"attache/internal/secret"
@@ -31,6 +33,14 @@ func (t TLS) ClientConfig() *tls.Config {
 // IsZero reports whether nothing is set.
 func (t TLS) IsZero() bool { return t == TLS{} }
 
+// equal reports whether both say the same.
+func (t TLS) equal(o TLS) bool {
+	sameRoots := t.roots == o.roots || t.roots != nil && o.roots != nil && t.roots.Equal(o.roots)
+	sameCertificate := t.certificate == o.certificate || t.certificate != nil && o.certificate != nil &&
+		slices.EqualFunc(t.certificate.Certificate, o.certificate.Certificate, bytes.Equal)
+	return sameRoots && sameCertificate && t.serverName == o.serverName
+}
+
 // Proxy says through which corporate proxy connections go. The zero value
 // means: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
 type Proxy struct {
@@ -47,6 +57,14 @@ func (p Proxy) Func() func(*http.Request) (*url.URL, error) {
 		return http.ProxyURL(p.url)
 	}
 	return http.ProxyFromEnvironment
+}
+
+// equal reports whether both say the same.
+func (p Proxy) equal(o Proxy) bool {
+	if p.url == nil || o.url == nil {
+		return p == o
+	}
+	return p.url.String() == o.url.String()
 }
 
 // String returns "none", "env" or the URL, less its password.
@@ -133,6 +151,9 @@ func (l *loader) proxy(v yamldoc.Value) Proxy {
 			strings.Trim(u.Path, "/") != "" || strings.ContainsAny(text, "?#") || !validHost(u) {
 			v.Errorf("want env, none or a URL such as http://proxy.example.com:3128")
 			return Proxy{}
+		}
+		if _, hasPassword := u.User.Password(); hasPassword && v.IsScalar() {
+			l.warn(v.Problem("a secret stands in the file; write {env: NAME} or {file: PATH}"))
 		}
 		return Proxy{url: u}
 	}

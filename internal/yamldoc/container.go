@@ -1,6 +1,7 @@
 package yamldoc
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -89,13 +90,14 @@ type Object struct {
 }
 
 // Object returns the members of a map whose keys must be among keys. Others
-// are problems, with a suggestion where one is near. What is not a map gives
+// are problems, with a suggestion where one is near and else with the keys that
+// are known. What is not a map gives
 // an empty Object and a problem.
 func (v Value) Object(keys ...string) Object {
 	o := Object{self: v, members: map[string]Value{}}
 	for _, e := range v.Entries() {
 		if !slices.Contains(keys, e.Name) {
-			e.Key.Errorf("unknown key%s", DidYouMean(e.Name, keys))
+			e.Key.Errorf("unknown key%s", cmp.Or(DidYouMean(e.Name, keys), "; known here: "+strings.Join(keys, ", ")))
 			continue
 		}
 		o.members[e.Name] = e.Value

@@ -107,7 +107,42 @@ func syntaxError(err error, data []byte, read int) (line, col int, text string) 
 	case m[1] == "" && !scanned(m[2]), strings.Contains(m[2], "a tab character"):
 		line = read
 	}
-	return max(line, 1), 1, "not valid YAML: " + m[2]
+	line = max(line, 1)
+	return line, 1, "not valid YAML: " + readable(m[2], lineOf(data, line))
+}
+
+// readable puts the decoder's commonest messages in words of the user; line is
+// the text of the line that it complains about.
+func readable(message, line string) string {
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	switch {
+	case strings.Contains(message, "a tab character"),
+		strings.Contains(message, "cannot start any token") && strings.Contains(indent, "\t"):
+		return "a tab; YAML is indented with spaces"
+	case strings.Contains(message, "cannot start any token"):
+		return "a text cannot begin with a character such as @, % or `; quote it"
+	case strings.Contains(message, "mapping values are not allowed"):
+		return "a colon where no key can be; quote a text that holds a colon and a space, put a space behind the colon of a key, and check the indentation"
+	case strings.Contains(message, "unexpected end of stream"):
+		return "a quote is opened here and never closed"
+	case strings.Contains(message, "unknown escape character"):
+		return "in double quotes \\ begins an escape; write \\\\ or use single quotes"
+	case strings.Contains(message, "block sequence entries are not allowed"):
+		return "a list begins in a line of its own, below its key"
+	case strings.Contains(message, "could not find expected ':'"):
+		return "a colon is missing behind a key, here or in the line above"
+	}
+	return message
+}
+
+// lineOf returns a line of data, counted from 1, without its end.
+func lineOf(data []byte, number int) string {
+	for line := range bytes.Lines(data) {
+		if number--; number == 0 {
+			return strings.TrimRight(string(line), "\r\n")
+		}
+	}
+	return ""
 }
 
 // scanned reports whether the message is one that carries a line, so that none

@@ -8,7 +8,8 @@ import (
 // DidYouMean returns `; did you mean "x"?` for the word nearest to text, or ""
 // when none is near: at most a third of its letters may differ (of a word of two
 // letters, one), and never more than three. A word that differs only in its
-// separators or case is near.
+// separators or case is near, and so is the only word that begins with text, if
+// that has three letters or more.
 func DidYouMean(text string, words []string) string {
 	plain := strings.NewReplacer("-", "", "_", "", " ", "", ".", "", "/", "")
 	best, least := "", 4
@@ -21,10 +22,29 @@ func DidYouMean(text string, words []string) string {
 			best, least = w, d
 		}
 	}
+	if best == "" {
+		best = completion(text, words)
+	}
 	if best == "" || best == text {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// completion returns the only word that begins with text, or "".
+func completion(text string, words []string) string {
+	const least = 3 // letters; fewer say nothing
+	found := ""
+	for _, w := range words {
+		if len(text) < least || len(w) < len(text) || !strings.EqualFold(w[:len(text)], text) {
+			continue
+		}
+		if found != "" && found != w {
+			return ""
+		}
+		found = w
+	}
+	return found
 }
 
 // distance is the number of letters to insert, delete, change or swap with

@@ -171,7 +171,7 @@ nothing:
 		"f.yaml:1:1: absent is missing",
 		"f.yaml:1:1: elsewhere: moved",
 		`f.yaml:2:1: knwon: unknown key; did you mean "known"?`,
-		`f.yaml:3:1: "two words": unknown key`,
+		`f.yaml:3:1: "two words": unknown key; known here: known, list, single, nothing, absent`,
 		"f.yaml:4:3: a key must be a text",
 		"f.yaml:6:1: a key must be a text",
 		"f.yaml:7:1: known: stands twice; the first is in line 1",
@@ -180,7 +180,7 @@ nothing:
 		"f.yaml:9:9: single: want a list, got a text",
 		"f.yaml:9:9: single: want a map, got a text",
 		"f.yaml:10:9: nothing: want a list, got nothing",
-		`f.yaml:11:1: "odd\nf.yaml:1:1: forged": unknown key`,
+		`f.yaml:11:1: "odd\nf.yaml:1:1: forged": unknown key; known here: known, list, single, nothing, absent`,
 	}, "\n")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -209,9 +209,10 @@ func TestReport(t *testing.T) {
 }
 
 func TestDidYouMean(t *testing.T) {
-	words := []string{"header", "query", "app_key", "at", "x", "wechatoa", "wechatmp"}
+	words := []string{"header", "query", "app_key", "at", "x", "wechatoa", "wechatmp", "qiniu-im", "qiniu-im"}
 	for text, want := range map[string]string{
 		"heder": "header", "haeder": "header", "Header": "header", "query_": "query", "appkey": "app_key", "app-key": "app_key", "wechatma": "wechatoa",
+		"qiniu": "qiniu-im", "QIN": "qiniu-im", "qi": "", "wec": "", "qiniu-im2x": "qiniu-im",
 		"body": "", "": "", "header": "", "y": "", "a": "at", "by": "", strings.Repeat("q", 100): "",
 	} {
 		hint := ""

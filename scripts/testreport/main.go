@@ -52,12 +52,13 @@ type skip struct {
 // reporter collects until a package ends, since tests of several packages come
 // mixed.
 type reporter struct {
-	w        io.Writer
-	packages map[string]*packageRun
-	builds   map[string]*strings.Builder // output of builds, by import path
-	skips    []skip
-	passed   int
-	failed   int // packages
+	w           io.Writer
+	packages    map[string]*packageRun
+	builds      map[string]*strings.Builder // output of builds, by import path
+	skips       []skip
+	passed      int
+	failed      int // packages
+	failedTests int
 }
 
 // report returns whether everything passed. With strict a skip for a missing
@@ -109,6 +110,8 @@ func (r *reporter) take(e event) {
 	case e.Action == "pass":
 		delete(p.output, e.Test)
 		r.passed++
+	case e.Action == "fail":
+		r.failedTests++
 	case e.Action == "skip":
 		r.skip(e, p.output[e.Test])
 		delete(p.output, e.Test)
@@ -180,7 +183,7 @@ func (r *reporter) end(strict bool) bool {
 		ok = false
 		fmt.Fprintf(r.w, "FAIL  %s did not end\n", name)
 	}
-	fmt.Fprintf(r.w, "\n%d tests passed, %d packages failed, %d tests skipped\n", r.passed, r.failed, len(r.skips))
+	fmt.Fprintln(r.w)
 	for _, s := range r.skips {
 		fmt.Fprintf(r.w, "SKIPPED: %s (%s)\n", s.test, s.reason)
 		if strict && s.missingTool {
@@ -188,5 +191,7 @@ func (r *reporter) end(strict bool) bool {
 			fmt.Fprintln(r.w, "         with CI=true a missing tool is a failure: install it")
 		}
 	}
+	// A package can fail without a test that does: it does not compile.
+	fmt.Fprintf(r.w, "tests: %d passed, %d failed, %d skipped\n", r.passed, max(r.failedTests, r.failed), len(r.skips))
 	return ok
 }

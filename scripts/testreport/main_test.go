@@ -61,8 +61,8 @@ func TestReport(t *testing.T) {
 		not      []string
 	}{
 		{name: "passes", in: good + empty, strict: true, ok: true,
-			want: []string{"ok    a/good", "1 tests passed, 0 packages failed, 0 tests skipped"}, not: []string{"chatter", "a/empty"}},
-		{name: "a failure", in: good + bad, want: []string{"y is wrong", "FAIL  a/bad", "1 packages failed"}, not: []string{"chatter"}},
+			want: []string{"ok    a/good", "tests: 1 passed, 0 failed, 0 skipped"}, not: []string{"chatter", "a/empty"}},
+		{name: "a failure", in: good + bad, want: []string{"y is wrong", "FAIL  a/bad", "1 failed, 0 skipped"}, not: []string{"chatter"}},
 		{name: "a panic", in: panics, want: []string{"panic: oh no", "FAIL  a/panics"}},
 		{name: "a build failure", in: build, want: []string{"x.go:1:1: undefined: y", "FAIL  a/broken"}},
 		{name: "a missing tool", in: tool, ok: true, want: []string{"SKIPPED: a/tool TestT (missing tool: promtool (package prometheus))"}},
