@@ -77,10 +77,8 @@ func (in *Instance) plan() {
 		return // the end of the login plans
 	}
 	at := in.nextLogin(time.Now())
-	if !in.always.Load() {
-		if idle := in.idleAt(); at.IsZero() || in.waiters == 0 && idle.Before(at) {
-			at = idle
-		}
+	if idle := in.idleOrNever(); at.IsZero() || !idle.IsZero() && idle.Before(at) {
+		at = idle
 	}
 	in.setLook(at)
 }
@@ -99,10 +97,21 @@ func (in *Instance) idleAt() time.Time {
 	return in.pool.engine.epoch.Add(time.Duration(in.used.Load()) + in.pool.def.Limits.Idle)
 }
 
+// idleOrNever returns when a look is due to see whether the instance may go;
+// the zero time: never, or not before the last waiter leaves, who plans anew.
+// It is called with in.mu held.
+func (in *Instance) idleOrNever() time.Time {
+	if in.always.Load() || in.waiters > 0 {
+		return time.Time{}
+	}
+	return in.idleAt()
+}
+
 // idle reports whether a keyed instance was not used for so long that it may
 // go. It is called with in.mu held.
 func (in *Instance) idle(now time.Time) bool {
-	return !in.always.Load() && in.waiters == 0 && !now.Before(in.idleAt())
+	at := in.idleOrNever()
+	return !at.IsZero() && !now.Before(at)
 }
 
 // wanted reports whether somebody waits for the token or used it since its
@@ -169,7 +178,7 @@ func (in *Instance) prepare(now time.Time) (Input, bool) {
 	if !in.wanted() {
 		in.asleep.Store(true)
 		if !in.wanted() { // else used just now, by somebody who saw it awake
-			in.setLook(in.idleAt())
+			in.setLook(in.idleOrNever())
 			return Input{}, false
 		}
 	}
@@ -191,13 +200,6 @@ func (in *Instance) prepare(now time.Time) (Input, bool) {
 		input.Previous = cur.token
 	}
 	return input, true
-}
-
-func (in *Instance) idleOrNever() time.Time {
-	if in.always.Load() {
-		return time.Time{}
-	}
-	return in.idleAt()
 }
 
 // parentTokens returns a usable token of each parent. Where there is none, the
