@@ -97,6 +97,10 @@ func (c *call) reply(err error) {
 		return
 	}
 	c.own, c.status = own, own.status
+	if c.body == nil {
+		answerEarly(c.w, c.r, func() { own.write(c.w, c.grpc) })
+		return
+	}
 	c.closeIfUnread()
 	own.write(c.w, c.grpc)
 }

@@ -56,9 +56,12 @@ func (c *call) copyHead(ans *http.Response) {
 			values = c.visibleCookies(values)
 		case key == "Location" || key == "Content-Location":
 			values = c.locations(values)
+		case key == "Proxy-Status":
+			values = foreignStatus(values)
 		case strings.HasPrefix(key, "Access-Control-") && len(dst[key]) > 0:
 			continue // CORS was answered by the guard
 		}
+		values = withoutTokens(key, values, c.fields)
 		if len(values) > 0 {
 			dst[key] = append(dst[key], values...)
 		}

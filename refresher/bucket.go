@@ -54,7 +54,8 @@ func (b *bucket) wait(now time.Time) time.Duration {
 	if b.units >= aUnit {
 		return 0
 	}
-	return max(time.Duration((1-b.units)*float64(b.every)), time.Millisecond)
+	behind := max(b.at.Sub(now), 0)
+	return max(behind+time.Duration((1-b.units)*float64(b.every)), time.Millisecond)
 }
 
 // limiter is a bucket with a lock of its own, held for its arithmetic alone.

@@ -10,6 +10,7 @@ import (
 
 	"attache/internal/secret"
 	"attache/refresher"
+	rt "attache/refresher/refreshertest"
 )
 
 // faultyStore is a memory store whose operations fail, hang, or are watched.
@@ -158,4 +159,12 @@ func (s *faultyStore) want(t *testing.T, value string, generation uint64) {
 	if err != nil || got.Value.Reveal() != value || got.Generation != generation {
 		t.Errorf("the store holds %q of generation %d (%v), want %q of %d", got.Value.Reveal(), got.Generation, err, value, generation)
 	}
+}
+
+func storeFailures(events *rt.Events) []string {
+	var ops []string
+	for _, e := range events.Of(refresher.StoreFailed) {
+		ops = append(ops, e.Op)
+	}
+	return ops
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // evictedPins is the pin count of an instance that is gone: so low that no
-// number of late pins makes it positive.
+// number of late pins brings it to the half of that.
 const evictedPins = -1 << 30
 
 // current is what readers see of an instance: one immutable record.

@@ -68,7 +68,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // gone reports whether the instance was evicted.
-func (in *Instance) gone() bool { return in.pins.Load() < 0 }
+func (in *Instance) gone() bool { return in.pins.Load() <= evictedPins/2 }
 
 // plan tells the scheduler when to look at the instance again. It is called
 // with in.mu held after every change of what nextLogin depends on.

@@ -75,7 +75,7 @@ func (p *Pool) pinned(key StoreKey, params Params) *Instance {
 		return nil
 	}
 	in := v.(*Instance)
-	if in.pins.Add(1) <= 0 {
+	if in.pins.Add(1) <= evictedPins/2 {
 		// Evicted in this moment. Whoever evicts it takes it out of the table;
 		// doing that here as well spares waiting for it.
 		p.engine.table.CompareAndDelete(key, v)
