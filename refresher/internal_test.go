@@ -55,7 +55,7 @@ func FuzzBucket(f *testing.F) {
 	f.Add(uint16(5), int64(30*time.Second), int64(7))
 	f.Add(uint16(600), int64(100*time.Millisecond), int64(1))
 	f.Add(uint16(7), int64(time.Minute/7), int64(time.Millisecond))
-	f.Add(uint16(30), int64(30000000099), int64(-7)) // readings of the clock out of order
+	f.Add(uint16(30), int64(30000000099), int64(-7))     // readings of the clock out of order
 	f.Add(uint16(2), int64(30*time.Second), int64(-113)) // the clock was read before the lock was had
 	f.Fuzz(func(t *testing.T, size uint16, every, step int64) {
 		if size == 0 || every <= 0 || time.Duration(every) > time.Hour {
