@@ -121,8 +121,14 @@ func (a *App) open(servers *[]server, what, address string, handler http.Handler
 	if err != nil {
 		return fmt.Errorf("listen for %s: %w", what, err)
 	}
+	// HTTP/2 without TLS is for gRPC, whose clients begin with it at once
+	// ("prior knowledge"); an upgrade to it is refused by the proxy.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	s := &http.Server{
 		Handler:           handler,
+		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
