@@ -1,0 +1,190 @@
+package http1
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// readSize is that of the buffer of a connection in use, in bytes. Idle
+// connections have none.
+const readSize = 4 << 10
+
+// readBuffers lends read buffers. Larger ones, which a long head made, are not
+// kept.
+type readBuffers struct{ pool sync.Pool }
+
+func (b *readBuffers) get() []byte {
+	if p, ok := b.pool.Get().(*[readSize]byte); ok {
+		return p[:]
+	}
+	return new([readSize]byte)[:]
+}
+
+func (b *readBuffers) put(p []byte) {
+	if len(p) == readSize {
+		b.pool.Put((*[readSize]byte)(p))
+	}
+}
+
+// conn is one connection to the upstream. One request at a time uses it; only
+// abort and the methods about the head's deadline may be called by others.
+type conn struct {
+	net.Conn
+	buffers *readBuffers
+	below   net.Conn        // the connection under TLS, or Conn itself
+	secure  bool            // below is not Conn
+	sock    syscall.RawConn // nil: cannot be looked at
+	look    func(fd uintptr) bool
+	quiet   bool // what look found out
+
+	abort     func() // ends all I/O for good; safe at any time, from anywhere
+	reused    bool
+	idleSince time.Time
+
+	buf   []byte // buf[r:w] was read and not consumed; nil while idle
+	r, w  int
+	heard bool // a byte of the answer under way has come
+
+	mu       sync.Mutex // for the three below; never held during I/O
+	headCame bool
+	armed    bool // a read deadline is set
+}
+
+func newConn(nc net.Conn, buffers *readBuffers) *conn {
+	c := &conn{Conn: nc, below: nc, buffers: buffers}
+	if t, ok := nc.(*tls.Conn); ok {
+		c.below, c.secure = t.NetConn(), true
+	}
+	below := c.below
+	c.abort = func() { below.Close() }
+	if s, ok := c.below.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			c.sock = raw
+			c.look = func(fd uintptr) bool {
+				c.quiet = nothingToRead(fd)
+				return true
+			}
+		}
+	}
+	return c
+}
+
+// begin prepares for a request.
+func (c *conn) begin() {
+	c.buf = c.buffers.get()
+	c.r, c.w, c.heard = 0, 0, false
+	c.mu.Lock()
+	c.headCame = false
+	c.mu.Unlock()
+}
+
+// rest gives the buffer back. It reports whether the connection may serve
+// another request: nothing came that was not asked for.
+func (c *conn) rest() bool {
+	clean := c.r == c.w
+	c.giveBuffer()
+	c.reused = true
+	return clean && (!c.secure || c.nothingDecrypted())
+}
+
+func (c *conn) giveBuffer() {
+	c.buffers.put(c.buf)
+	c.buf, c.r, c.w = nil, 0, 0
+}
+
+// nothingDecrypted reports whether TLS has read no bytes beyond the answer, which
+// alive would not see. The past deadline keeps it from the network.
+func (c *conn) nothingDecrypted() bool {
+	if c.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	var p [1]byte
+	n, err := c.Conn.Read(p[:])
+	if e, ok := err.(net.Error); n > 0 || !ok || !e.Timeout() {
+		return false
+	}
+	return c.SetReadDeadline(time.Time{}) == nil
+}
+
+// alive reports whether an idle connection may be used again: the upstream has
+// neither closed it nor sent anything. Where that cannot be seen it is taken for
+// alive. It costs one system call, which is why it is asked for every request:
+// the bytes of an answer that nobody waits for would be the answer to somebody
+// else's request.
+func (c *conn) alive() bool {
+	if c.sock == nil {
+		return true
+	}
+	c.quiet = false
+	return c.sock.Read(c.look) == nil && c.quiet
+}
+
+// awaitHead bounds the time until the answer's head, unless it is there; 0: no
+// bound.
+func (c *conn) awaitHead(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.headCame {
+		c.armed = true
+		c.SetReadDeadline(time.Now().Add(d)) // fails only where reading will fail too
+	}
+}
+
+// gotHead lifts the bound.
+func (c *conn) gotHead() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.headCame = true
+	if !c.armed {
+		return nil
+	}
+	c.armed = false
+	return c.SetReadDeadline(time.Time{})
+}
+
+// more reads at least one more byte into the buffer, making room up to limit
+// unconsumed bytes.
+func (c *conn) more(limit int) error {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	if c.w == len(c.buf) {
+		switch {
+		case c.r > 0:
+			c.w = copy(c.buf, c.buf[c.r:c.w])
+			c.r = 0
+		case len(c.buf) >= limit:
+			return malformed("a head or a trailer is too long")
+		default:
+			grown := make([]byte, min(2*len(c.buf), max(limit, readSize)))
+			c.w = copy(grown, c.buf)
+			c.buffers.put(c.buf)
+			c.buf = grown
+		}
+	}
+	n, err := c.read(c.buf[c.w:])
+	c.w += n
+	return err
+}
+
+// read reads at least one byte into p, or returns an error.
+func (c *conn) read(p []byte) (int, error) {
+	for range 100 {
+		n, err := c.Conn.Read(p)
+		if n > 0 {
+			c.heard = true
+			return n, nil // an error will come again
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}

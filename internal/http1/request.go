@@ -1,0 +1,248 @@
+package http1
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+const (
+	// headSize is what the buffer for a head begins with, in bytes.
+	headSize = 2 << 10
+	// keptHeadSize bounds the buffers that are kept.
+	keptHeadSize = 64 << 10
+	// wholeSize bounds the bodies that are sent together with the head.
+	wholeSize = 16 << 10
+)
+
+// headBuffers lends buffers that requests are built in.
+type headBuffers struct{ pool sync.Pool }
+
+type headBuffer struct{ buf []byte }
+
+// outgoing is a request's head as it will be sent, and what has to be known of
+// its body.
+type outgoing struct {
+	buf     []byte
+	length  int64 // of the body; -1: it is sent in chunks
+	expects bool  // the body waits for leave
+
+	kept *headBuffer
+	from *headBuffers
+}
+
+func (b *headBuffers) get() outgoing {
+	kept, ok := b.pool.Get().(*headBuffer)
+	if !ok {
+		kept = &headBuffer{buf: make([]byte, 0, headSize)}
+	}
+	return outgoing{buf: kept.buf[:0], kept: kept, from: b}
+}
+
+// free gives the buffer back.
+func (o *outgoing) free() {
+	if o.kept != nil && cap(o.buf) <= keptHeadSize {
+		o.kept.buf = o.buf
+		o.from.pool.Put(o.kept)
+	}
+	o.buf, o.kept = nil, nil
+}
+
+// build writes the head of req (RFC 9112 sections 3 and 5). What could be read
+// as more than one request is refused, though nobody should ask for it.
+func (c *Client) build(req *http.Request) (outgoing, error) {
+	out := c.heads.get()
+	out.length = bodyLengthOf(req)
+	err := out.head(req)
+	if err != nil {
+		out.free()
+	}
+	return out, err
+}
+
+func (o *outgoing) head(req *http.Request) error {
+	method := req.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	if !isToken(method) {
+		return unsendable("its method is no token")
+	}
+	o.buf = append(append(o.buf, method...), ' ')
+	if err := o.target(req); err != nil {
+		return err
+	}
+	host, err := hostOf(req)
+	if err != nil {
+		return err
+	}
+	o.buf = append(append(append(o.buf, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...)
+	for key, values := range req.Header {
+		if framed(key) {
+			continue
+		}
+		if err := o.field(key, values); err != nil {
+			return err
+		}
+	}
+	if err := o.framing(req, method); err != nil {
+		return err
+	}
+	o.buf = append(o.buf, "\r\n"...)
+	o.expects = o.length != 0 && continues(req.Header["Expect"])
+	return nil
+}
+
+// target writes what [net/url.URL.RequestURI] returns.
+func (o *outgoing) target(req *http.Request) error {
+	u, from := req.URL, len(o.buf)
+	switch {
+	case u == nil:
+		return unsendable("it has no URL")
+	case u.Opaque == "":
+		path := u.EscapedPath()
+		if path == "" {
+			path = "/"
+		}
+		o.buf = append(o.buf, path...)
+	case strings.HasPrefix(u.Opaque, "//"):
+		o.buf = append(append(append(o.buf, u.Scheme...), ':'), u.Opaque...)
+	default:
+		o.buf = append(o.buf, u.Opaque...)
+	}
+	if u.ForceQuery || u.RawQuery != "" {
+		o.buf = append(append(o.buf, '?'), u.RawQuery...)
+	}
+	for _, c := range o.buf[from:] {
+		if c <= ' ' || c == 0x7f {
+			return unsendable("its target holds a space or a control character")
+		}
+	}
+	return nil
+}
+
+// hostOf returns the Host field, without the zone of an IPv6 address, which
+// means nothing elsewhere (RFC 6874 section 1).
+func hostOf(req *http.Request) (string, error) {
+	host := req.Host
+	if host == "" {
+		host = req.URL.Host
+	}
+	for i := range len(host) {
+		if c := host[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"/<>?@\^{|}#`, c) >= 0 {
+			return "", unsendable("its host holds a character that no host has")
+		}
+	}
+	if strings.HasPrefix(host, "[") {
+		if zone, end := strings.IndexByte(host, '%'), strings.IndexByte(host, ']'); 0 < zone && zone < end {
+			host = host[:zone] + host[end:]
+		}
+	}
+	return host, nil
+}
+
+// framed reports whether a field, however it is spelt, is written here or not at
+// all.
+func framed(key string) bool {
+	switch len(key) {
+	case len("Host"):
+		return strings.EqualFold(key, "Host")
+	case len("Trailer"):
+		return strings.EqualFold(key, "Trailer")
+	case len("Content-Length"):
+		return strings.EqualFold(key, "Content-Length")
+	case len("Transfer-Encoding"):
+		return strings.EqualFold(key, "Transfer-Encoding")
+	}
+	return false
+}
+
+func (o *outgoing) field(key string, values []string) error {
+	if len(values) == 0 {
+		return nil
+	}
+	if !isToken(key) {
+		return unsendable("a field's name is no token")
+	}
+	for _, value := range values {
+		if !isText(value) {
+			return unsendable("a field's value holds a control character")
+		}
+		o.buf = append(append(append(append(o.buf, key...), ": "...), trim(value)...), "\r\n"...)
+	}
+	return nil
+}
+
+// framing says how long the body is.
+func (o *outgoing) framing(req *http.Request, method string) error {
+	switch {
+	case o.length > 0:
+		o.buf = append(strconv.AppendInt(append(o.buf, "Content-Length: "...), o.length, 10), "\r\n"...)
+	case o.length == 0:
+		// RFC 9110 section 8.6: of methods that expect a body its absence is
+		// said.
+		if method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
+			o.buf = append(o.buf, "Content-Length: 0\r\n"...)
+		}
+	default:
+		o.buf = append(o.buf, "Transfer-Encoding: chunked\r\n"...)
+		separator := "Trailer: "
+		for key := range req.Trailer {
+			if !isToken(key) || framed(key) {
+				return unsendable("a trailer's name")
+			}
+			o.buf = append(append(o.buf, separator...), key...)
+			separator = ", "
+		}
+		if len(req.Trailer) > 0 {
+			o.buf = append(o.buf, "\r\n"...)
+		}
+	}
+	return nil
+}
+
+// continues reports whether an Expect field asks for leave (RFC 9110 section
+// 10.1.1).
+func continues(expect []string) bool {
+	for _, value := range expect {
+		if strings.EqualFold(trim(value), "100-continue") {
+			return true
+		}
+	}
+	return false
+}
+
+// bodyLengthOf is how long a request's body is; -1: that is not known.
+func bodyLengthOf(req *http.Request) int64 {
+	switch {
+	case req.Body == nil || req.Body == http.NoBody:
+		return 0
+	case req.ContentLength > 0:
+		return req.ContentLength
+	}
+	return -1
+}
+
+// Ready is implemented by bodies of which all that is left may be at hand.
+type Ready interface {
+	// Ready returns how many bytes can be read without waiting.
+	Ready() int64
+}
+
+// takeWhole appends a short body that is all there to the head, so that one
+// write sends both. Otherwise it reads nothing of it.
+func (o *outgoing) takeWhole(body io.Reader) bool {
+	r, ok := body.(Ready)
+	if !ok || o.expects || o.length < 0 || o.length > wholeSize || r.Ready() != o.length {
+		return false
+	}
+	head := len(o.buf)
+	o.buf = append(o.buf, make([]byte, o.length)...)
+	if _, err := io.ReadFull(body, o.buf[head:]); err != nil {
+		o.buf = o.buf[:head]
+		return false // the error will come again
+	}
+	return true
+}
