@@ -140,6 +140,13 @@ func (v *bodyView) Close() error {
 	return nil
 }
 
+// Ready returns how many bytes lie in the copy.
+func (v *bodyView) Ready() int64 {
+	v.body.mu.Lock()
+	defer v.body.mu.Unlock()
+	return int64(len(v.body.buf)) - v.off
+}
+
 // copied reads what lies in the copy, and how the body ended if that is known.
 func (v *bodyView) copied(p []byte) (int, error) {
 	b := v.body

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+
+	"attache/internal/http1"
 )
 
 // transportFailure turns the error of a request that got no answer into the
@@ -31,6 +33,12 @@ func transportFailure(err error) *answer {
 	}
 	if _, ok := errors.AsType[tls.AlertError](err); ok {
 		return badGateway(errTLS, "the upstream ended the TLS handshake")
+	}
+	if e, ok := errors.AsType[*http1.ProtocolError](err); ok {
+		return badGateway(errProtocol, e.Error())
+	}
+	if errors.Is(err, errNoUpgrade) {
+		return badGateway(errUpgrade, "the route speaks HTTP/2 to its upstream, which carries no WebSocket; set protocol to http1")
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return badGateway(errRefused, "the upstream refused the connection")

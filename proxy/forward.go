@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"attache/internal/exchange"
@@ -85,7 +84,7 @@ func (c *call) send(ctx context.Context) (*http.Response, error) {
 		return nil, internalError()
 	}
 	start := time.Now()
-	ans, err := c.route.Transport.RoundTrip(req)
+	ans, err := c.route.Transport.Send(req, c.passInterim)
 	took := time.Since(start)
 	c.upstream += took
 	if err != nil {
@@ -209,7 +208,6 @@ func (c *call) outgoing() http.Header {
 		out.set("Upgrade", "websocket")
 	}
 	c.inject(&out)
-	c.quiet(out.header)
 	return out.header
 }
 
@@ -230,30 +228,6 @@ func (c *call) inject(out *fieldList) {
 				continue
 			}
 			out.set("Cookie", addCookie(cookies, f.Name, f.Value))
-		}
-	}
-}
-
-// quiet keeps net/http from adding anything of its own, by keys without values,
-// which it does not send.
-func (c *call) quiet(header http.Header) {
-	if _, ok := header["User-Agent"]; !ok {
-		header["User-Agent"] = nil
-	}
-	// The transport repeats requests that a dead connection swallowed only if
-	// it knows that they are idempotent; of PUT and DELETE it has to be told.
-	if idempotent(c.r.Method) {
-		if _, ok := header["X-Idempotency-Key"]; !ok && (c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete) {
-			header["X-Idempotency-Key"] = nil
-		}
-		return
-	}
-	// It takes the word of these for that, but they are for the upstream. Under
-	// another spelling it does not find them.
-	for _, key := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if values, ok := header[key]; ok {
-			delete(header, key)
-			header[strings.ToLower(key)] = values
 		}
 	}
 }

@@ -21,7 +21,9 @@ import (
 // fakeTransport is an upstream without a network.
 type fakeTransport func(*http.Request) (*http.Response, error)
 
-func (f fakeTransport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (f fakeTransport) Send(r *http.Request, _ func(int, http.Header) error) (*http.Response, error) {
+	return f(r)
+}
 
 // respond makes an answer with header pairs.
 func respond(status int, body string, header ...string) *http.Response {
@@ -168,7 +170,7 @@ func addToken(t *testing.T, e *refresher.Engine, token string, src refresher.Sou
 
 // newProxy makes a proxy of one route, "api", from / to https://up.example/base
 // unless change says otherwise.
-func newProxy(t *testing.T, plan Plan, rt http.RoundTripper, slots []Slot, change ...func(*Route)) *Proxy {
+func newProxy(t *testing.T, plan Plan, rt Sender, slots []Slot, change ...func(*Route)) *Proxy {
 	t.Helper()
 	r := Route{
 		Name: "api", Upstream: mustURL(t, "https://up.example/base"), Plan: plan, Slots: slots,

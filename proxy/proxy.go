@@ -83,7 +83,16 @@ type Route struct {
 	// sent again; 0: only requests without a body are.
 	ReplayMaxBody int64
 	// Transport sends the requests; see [NewTransport].
-	Transport http.RoundTripper
+	Transport Sender
+}
+
+// Sender sends the requests of a route to its upstream. [Transport] is one.
+type Sender interface {
+	// Send sends a request and returns its final answer. The header of req
+	// becomes the sender's. onInterim gets the interim answers but 100 and 101,
+	// one after the other and none after Send has returned. It is safe for
+	// concurrent use.
+	Send(req *http.Request, onInterim func(status int, header http.Header) error) (*http.Response, error)
 }
 
 // RouteMetrics counts what happens on one route. Its methods are called

@@ -23,7 +23,7 @@ type upstream struct {
 	seen    atomic.Int64
 }
 
-func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+func (u *upstream) Send(r *http.Request, _ func(int, http.Header) error) (*http.Response, error) {
 	u.seen.Add(1)
 	if r.Body != nil {
 		r.Body.Close()
@@ -67,7 +67,7 @@ func TestRevokedTokenIsRenewedOnce(t *testing.T) {
 	})
 }
 
-func newProxyWithMetrics(t *testing.T, plan Plan, rt http.RoundTripper, slots []Slot, m RouteMetrics) *Proxy {
+func newProxyWithMetrics(t *testing.T, plan Plan, rt Sender, slots []Slot, m RouteMetrics) *Proxy {
 	t.Helper()
 	p, err := New(Config{
 		Routes: []Route{{

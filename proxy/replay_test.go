@@ -198,7 +198,7 @@ func TestClientThatLeaves(t *testing.T) {
 				}}
 				slot := addToken(t, startEngine(t), "access", src)
 				plan := bearerPlan()
-				rt := http.RoundTripper(&upstream{latency: time.Minute})
+				rt := Sender(&upstream{latency: time.Minute})
 				switch where {
 				case "waiting for a renewed token":
 					rt = &upstream{} // refuses everything

@@ -49,7 +49,7 @@ func TestRouting(t *testing.T) {
 }
 
 func TestMethodsShareAPath(t *testing.T) {
-	rt := func(name string) http.RoundTripper {
+	rt := func(name string) Sender {
 		return fakeTransport(func(*http.Request) (*http.Response, error) { return respond(200, name), nil })
 	}
 	up := mustURL(t, "http://up")

@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
+
+	"attache/internal/http1"
 )
 
 // maxSends is how often a request of an idempotent method is sent at most.
@@ -27,6 +30,7 @@ type sending struct {
 	h2c        bool
 	cancel     context.CancelCauseFunc
 	trace      httptrace.ClientTrace
+	interim    interimRelay
 
 	// Of the attempt before; only the goroutine of RoundTrip uses these.
 	began, http2 bool
@@ -38,9 +42,10 @@ type sending struct {
 
 // watch returns req with a context that ends before the request is sent once too
 // often.
-func (t *Transport) watch(req *http.Request) (*http.Request, *sending) {
-	s := &sending{idempotent: idempotent(req.Method), h2c: t.h2c}
-	s.trace.GotConn = s.gotConn
+func (t *Transport) watch(req *http.Request, onInterim func(int, http.Header) error) (*http.Request, *sending) {
+	s := &sending{idempotent: http1.Idempotent(req.Method), h2c: t.h2c}
+	s.interim.pass = onInterim
+	s.trace.GotConn, s.trace.Got1xxResponse = s.gotConn, s.interim.got
 	if t.http2 {
 		s.trace.WroteHeaders = s.wroteHeaders
 	}
@@ -80,15 +85,30 @@ func (s *sending) wroteHeaders() { s.wrote.Store(true) }
 
 func isHTTP2(conn net.Conn) bool {
 	c, ok := conn.(*tls.Conn)
-	return ok && c.ConnectionState().NegotiatedProtocol == "h2"
+	return ok && c.ConnectionState().NegotiatedProtocol == alpnHTTP2
 }
 
-// idempotent reports whether sending a request twice means the same as sending
-// it once (RFC 9110 section 9.2.2).
-func idempotent(method string) bool {
-	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
+// quiet keeps net/http from adding anything of its own, by keys without values,
+// which it does not send.
+func quiet(req *http.Request) {
+	header := req.Header
+	if _, ok := header["User-Agent"]; !ok {
+		header["User-Agent"] = nil
 	}
-	return false
+	// It repeats requests that a dead connection swallowed only if it knows that
+	// they are idempotent; of PUT and DELETE it has to be told.
+	if http1.Idempotent(req.Method) {
+		if _, ok := header["X-Idempotency-Key"]; !ok && (req.Method == http.MethodPut || req.Method == http.MethodDelete) {
+			header["X-Idempotency-Key"] = nil
+		}
+		return
+	}
+	// It takes the word of these for that, but they are for the upstream. Under
+	// another spelling it does not find them.
+	for _, key := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := header[key]; ok {
+			delete(header, key)
+			header[strings.ToLower(key)] = values
+		}
+	}
 }

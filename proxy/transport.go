@@ -8,8 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
+
+	"attache/internal/http1"
 )
 
 const (
@@ -17,6 +22,7 @@ const (
 	// idlePerHost is large because all traffic of an application goes to few
 	// hosts; each connection beyond it would be dialled anew.
 	idlePerHost = 512
+	idleTimeout = 90 * time.Second
 	// maxAnswerHead bounds the head of an answer in bytes.
 	maxAnswerHead = 1 << 20
 )
@@ -32,7 +38,8 @@ type TransportConfig struct {
 	// system's CAs. It is cloned.
 	TLS *tls.Config
 	// Proxy chooses a proxy for a request, as [http.ProxyFromEnvironment]
-	// does; nil: none.
+	// does; nil: none. Whether it chooses any is asked once, ahead, for the
+	// upstream's root.
 	Proxy func(*http.Request) (*url.URL, error)
 	// DialTimeout bounds connecting, without the TLS handshake, which has as
 	// long again; 0: 5s.
@@ -48,12 +55,25 @@ type TransportConfig struct {
 // redirect and adds no compression. A request of a method that is not idempotent
 // is never sent again once any of it was written, any other at most once. It is
 // safe for concurrent use.
+//
+// HTTP/1.1 is spoken by a client of its own. HTTP/2, and what goes through a
+// proxy, is net/http's.
 type Transport struct {
-	timed   *http.Transport
+	headerTimeout time.Duration
+	own           *http1.Client // nil: net/http does everything
+	// Of an upstream that may choose HTTP/2: upgrades has connections that may
+	// not, and chose2 is what it chose last. spare is the connection on which it
+	// did so first.
+	upgrades *http1.Client
+	chose2   atomic.Bool
+	spare    spareConn
+
+	timed   *http.Transport // nil: own does everything
 	untimed *http.Transport // for gRPC and upgrades, whose answers may take any time
 	proxy   func(*http.Request) (*url.URL, error)
-	http2   bool // connections may speak HTTP/2
-	h2c     bool // all speak HTTP/2, without TLS
+	http2   bool // connections of net/http may speak HTTP/2
+	only2   bool // they always do
+	h2c     bool // without TLS
 	buffers BufferPool
 }
 
@@ -67,53 +87,49 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.IndexFunc(upstream.host, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+		return nil, errors.New("the upstream's host must be in ASCII; write it as DNS has it, xn--…")
+	}
 	if cfg.DialTimeout == 0 {
 		cfg.DialTimeout = defaultDialTimeout
 	}
-	dial := cfg.dial()
+	d := newDialer(&cfg, upstream)
 	if upstream.socket != "" {
-		inner := dial
-		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return inner(ctx, "unix", upstream.socket)
-		}
 		cfg.Proxy = nil
 	}
-	settings := cfg.TLS.Clone() // nil stays nil
-	if settings == nil {
-		settings = &tls.Config{}
+	t := &Transport{
+		headerTimeout: cfg.HeaderTimeout,
+		proxy:         cfg.Proxy,
+		http2:         protocols.UnencryptedHTTP2() || protocols.HTTP2() && upstream.scheme == "https",
+		only2:         !protocols.HTTP1(),
+		h2c:           protocols.UnencryptedHTTP2(),
 	}
-	if settings.ClientSessionCache == nil {
-		settings.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-	}
-	build := func(headerTimeout time.Duration) *http.Transport {
-		return &http.Transport{
-			Proxy:                  cfg.Proxy,
-			DialContext:            dial,
-			TLSClientConfig:        settings.Clone(),
-			TLSHandshakeTimeout:    cfg.DialTimeout,
-			DisableCompression:     true,
-			MaxIdleConnsPerHost:    idlePerHost,
-			IdleConnTimeout:        90 * time.Second,
-			ResponseHeaderTimeout:  headerTimeout,
-			ExpectContinueTimeout:  time.Second,
-			MaxResponseHeaderBytes: maxAnswerHead,
-			Protocols:              protocols,
-			// A connection whose other end vanished is found out by a ping.
-			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	direct := !throughProxy(cfg.Proxy, upstream)
+	if direct && !t.only2 {
+		t.own = t.newOwn(d, t.http2)
+		if !t.http2 {
+			return t, nil
 		}
+		t.upgrades = t.newOwn(d, false)
 	}
-	return &Transport{
-		timed: build(cfg.HeaderTimeout), untimed: build(0), proxy: cfg.Proxy,
-		http2: protocols.UnencryptedHTTP2() || protocols.HTTP2() && upstream.scheme == "https",
-		h2c:   protocols.UnencryptedHTTP2(),
-	}, nil
+	t.timed = d.newStandard(&cfg, protocols, cfg.HeaderTimeout)
+	t.untimed = d.newStandard(&cfg, protocols, 0)
+	if t.own != nil {
+		t.timed.DialTLSContext = t.dialStandard(d)
+		t.untimed.DialTLSContext = t.timed.DialTLSContext
+	}
+	return t, nil
 }
 
-func (cfg *TransportConfig) dial() func(ctx context.Context, network, address string) (net.Conn, error) {
-	if cfg.Dial != nil {
-		return cfg.Dial
+// throughProxy reports whether requests to the upstream go through a proxy. If
+// that cannot be said net/http gets to say so at each request.
+func throughProxy(proxy func(*http.Request) (*url.URL, error), upstream endpoint) bool {
+	if proxy == nil {
+		return false
 	}
-	return (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext
+	u := &url.URL{Scheme: upstream.scheme, Host: upstream.host, Path: "/"}
+	by, err := proxy(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}})
+	return err != nil || by != nil
 }
 
 func protocolsOf(name, scheme string) (*http.Protocols, error) {
@@ -140,23 +156,49 @@ func protocolsOf(name, scheme string) (*http.Protocols, error) {
 	return p, nil
 }
 
-// RoundTrip implements [http.RoundTripper]. What watches over the request is
-// released with its context, which should therefore end soon after the answer.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+// Send sends a request and returns the final answer. Interim answers but 100 and
+// 101 go to onInterim, which is never called after Send has returned, nor by two
+// at once; its error may end the request. The header of req is no longer the
+// caller's. What watches over a request that net/http sends is released with its
+// context, which should therefore end soon after the answer.
+func (t *Transport) Send(req *http.Request, onInterim func(status int, header http.Header) error) (*http.Response, error) {
+	upgrade := req.Header["Upgrade"] != nil
+	if upgrade && t.only2 {
+		return nil, errNoUpgrade
+	}
+	opts := http1.Options{HeaderTimeout: t.headerTimeout, OnInterim: onInterim}
+	untimed := upgrade || isGRPC(req.Header.Get("Content-Type"))
+	if untimed {
+		opts.HeaderTimeout = 0
+	}
+	switch {
+	case t.own == nil || !upgrade && t.chose2.Load():
+		return t.sendStandard(req, untimed, onInterim)
+	case upgrade && t.upgrades != nil:
+		return t.upgrades.Do(req, opts)
+	}
+	ans, err := t.own.Do(req, opts)
+	if chosen, ok := errors.AsType[*choseHTTP2](err); ok {
+		return t.switchTo2(req, chosen.conn, untimed, onInterim)
+	}
+	return ans, err
+}
+
+// sendStandard sends a request by net/http.
+func (t *Transport) sendStandard(req *http.Request, untimed bool, onInterim func(int, http.Header) error) (*http.Response, error) {
 	if u := req.URL; u.Opaque != "" && u.Opaque[:min(2, len(u.Opaque))] != "//" && t.proxied(req) {
 		// A proxy takes requests for http in absolute form alone.
 		req = req.Clone(req.Context())
 		req.URL.Opaque = "//" + u.Host + u.Opaque
 	}
 	rt := t.timed
-	if req.Header["Upgrade"] != nil || isGRPC(req.Header.Get("Content-Type")) {
+	if untimed {
 		rt = t.untimed
 	}
-	if !t.http2 && !idempotent(req.Method) {
-		return rt.RoundTrip(req) // repeats it only if nothing was written
-	}
-	req, s := t.watch(req)
+	quiet(req)
+	req, s := t.watch(req, onInterim)
 	ans, err := rt.RoundTrip(req)
+	s.interim.end()
 	if err != nil {
 		s.cancel(err)
 		if s.over {
@@ -177,8 +219,15 @@ func (t *Transport) proxied(req *http.Request) bool {
 
 // CloseIdleConnections closes what no request uses right now.
 func (t *Transport) CloseIdleConnections() {
-	t.timed.CloseIdleConnections()
-	t.untimed.CloseIdleConnections()
+	for _, own := range [...]*http1.Client{t.own, t.upgrades} {
+		if own != nil {
+			own.CloseIdle()
+		}
+	}
+	if t.timed != nil {
+		t.timed.CloseIdleConnections()
+		t.untimed.CloseIdleConnections()
+	}
 }
 
 // bufferSize is that of the buffers that bodies are copied through, in bytes.

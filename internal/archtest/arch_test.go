@@ -54,6 +54,10 @@ func rules() map[string]rule {
 			never: []string{"net/http"},
 			why:   "plain data that proxy and recipe share without knowing each other",
 		},
+		"internal/http1": {
+			ours: []string{}, thirdParty: []string{},
+			why: "it is about bytes on the wire; what they mean is others' business",
+		},
 		"refresher": {
 			ours:       []string{"internal/secret", "internal/exchange"},
 			thirdParty: []string{"github.com/cenkalti/backoff/v4"},

@@ -1,0 +1,197 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"attache/internal/http1"
+)
+
+// errNoUpgrade: RFC 8441 would carry WebSockets over HTTP/2, but few upstreams
+// know it.
+var errNoUpgrade = errors.New("an upgrade needs HTTP/1.1 towards the upstream")
+
+// dialer connects to one upstream.
+type dialer struct {
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
+	address string
+	tls     *tls.Config // nil: no TLS
+	timeout time.Duration
+}
+
+func newDialer(cfg *TransportConfig, upstream endpoint) *dialer {
+	d := &dialer{connect: cfg.Dial, timeout: cfg.DialTimeout, address: upstream.host}
+	if d.connect == nil {
+		d.connect = (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext
+	}
+	if upstream.socket != "" {
+		inner := d.connect
+		d.connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return inner(ctx, "unix", upstream.socket)
+		}
+	}
+	host, port := upstream.host, ""
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host, port = host[:i], host[i+1:]
+	}
+	if port == "" {
+		port = "80"
+		if upstream.scheme == "https" {
+			port = "443"
+		}
+	}
+	d.address = host + ":" + port
+	settings := cfg.TLS.Clone() // nil stays nil
+	if settings == nil {
+		settings = &tls.Config{}
+	}
+	if settings.ClientSessionCache == nil {
+		settings.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	cfg.TLS = settings // net/http names the server itself: it may be a proxy
+	if upstream.scheme == "https" {
+		d.tls = settings.Clone()
+		if d.tls.ServerName == "" {
+			d.tls.ServerName = host
+		}
+	}
+	return d
+}
+
+// dial connects, with TLS if the upstream wants it, and lets it choose one of
+// protocols.
+func (d *dialer) dial(ctx context.Context, protocols ...string) (net.Conn, error) {
+	conn, err := d.connect(ctx, "tcp", d.address)
+	if err != nil || d.tls == nil {
+		return conn, err
+	}
+	settings := d.tls.Clone()
+	settings.NextProtos = protocols
+	secure := tls.Client(conn, settings)
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// Names of protocols in a TLS handshake (RFC 7301).
+const (
+	alpnHTTP1 = "http/1.1"
+	alpnHTTP2 = "h2"
+)
+
+// choseHTTP2 says that the upstream wants to speak HTTP/2 on a new connection.
+type choseHTTP2 struct{ conn net.Conn }
+
+// Error implements error.
+func (*choseHTTP2) Error() string { return "the upstream chose HTTP/2" }
+
+// newOwn returns a client for HTTP/1.1. With offer2 its connections fail with
+// choseHTTP2 if the upstream wants that.
+func (t *Transport) newOwn(d *dialer, offer2 bool) *http1.Client {
+	dial := func(ctx context.Context) (net.Conn, error) { return d.dial(ctx, alpnHTTP1) }
+	if offer2 {
+		dial = func(ctx context.Context) (net.Conn, error) {
+			conn, err := d.dial(ctx, alpnHTTP2, alpnHTTP1)
+			if err == nil && isHTTP2(conn) {
+				return nil, &choseHTTP2{conn}
+			}
+			return conn, err
+		}
+	}
+	return http1.New(http1.Config{Dial: dial, MaxIdle: idlePerHost, IdleTimeout: idleTimeout, MaxHead: maxAnswerHead})
+}
+
+// newStandard returns a transport of net/http.
+func (d *dialer) newStandard(cfg *TransportConfig, protocols *http.Protocols, headerTimeout time.Duration) *http.Transport {
+	return &http.Transport{
+		Proxy:                  cfg.Proxy,
+		DialContext:            d.connect,
+		TLSClientConfig:        cfg.TLS.Clone(),
+		TLSHandshakeTimeout:    cfg.DialTimeout,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        idleTimeout,
+		ResponseHeaderTimeout:  headerTimeout,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: maxAnswerHead,
+		Protocols:              protocols,
+		// A connection whose other end vanished is found out by a ping.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}
+}
+
+// dialStandard connects for net/http, to an upstream that chose HTTP/2: first of
+// all it hands over the connection on which that was found out. An upstream that
+// has changed its mind is spoken to in HTTP/1.1 from then on.
+func (t *Transport) dialStandard(d *dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if conn := t.spare.take(nil); conn != nil {
+			return conn, nil
+		}
+		conn, err := d.dial(ctx, alpnHTTP2, alpnHTTP1)
+		if err == nil {
+			t.chose2.Store(isHTTP2(conn))
+		}
+		return conn, err
+	}
+}
+
+// switchTo2 sends a request by net/http after the upstream chose HTTP/2 on conn.
+// Nothing was sent so far.
+func (t *Transport) switchTo2(req *http.Request, conn net.Conn, untimed bool, onInterim func(int, http.Header) error) (*http.Response, error) {
+	t.spare.put(conn)
+	t.chose2.Store(true)
+	defer func() { // there may have been another connection meanwhile
+		if unused := t.spare.take(conn); unused != nil {
+			unused.Close()
+		}
+	}()
+	if req.Body != nil && req.GetBody != nil { // the first was closed
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		req.Body = body
+	}
+	return t.sendStandard(req, untimed, onInterim)
+}
+
+// spareConn holds a connection between one goroutine and another.
+type spareConn struct {
+	mu   sync.Mutex
+	conn net.Conn
+}
+
+// put leaves a connection, instead of another that nobody took.
+func (s *spareConn) put(conn net.Conn) {
+	s.mu.Lock()
+	old := s.conn
+	s.conn = conn
+	s.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+}
+
+// take returns the connection if it is still there and is want; nil: whichever
+// it is.
+func (s *spareConn) take(want net.Conn) net.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conn := s.conn
+	if conn == nil || want != nil && conn != want {
+		return nil
+	}
+	s.conn = nil
+	return conn
+}
