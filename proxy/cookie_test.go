@@ -29,6 +29,7 @@ func TestStripCookies(t *testing.T) {
 		{[]string{"a=1; SID=1 ; Sid=2"}, []string{"a=1"}},
 		{[]string{"a=1", "sid=2", "b=3"}, []string{"a=1", "b=3"}},
 		{[]string{"a=1, sid=2"}, []string{"a=1"}},
+		{[]string{"a=1; \xa0sid\u2003=2;\vsid=3; \x00sid"}, []string{"a=1"}},
 		{[]string{"xsid=1; sidx=2; a=sid=3"}, []string{"xsid=1; sidx=2; a=sid=3"}},
 		{[]string{`a="x; sid=3; y"`}, []string{`a="x; y"`}},
 	} {
