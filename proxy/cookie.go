@@ -16,10 +16,11 @@ func stripCookies(values []string, n names) []string {
 	var counts []int // of exact spellings, by n; made when needed
 	drop := func(cookie string) bool {
 		name, content, _ := strings.Cut(cookie, "=")
-		name = strings.TrimFunc(name, notInCookieName)
+		name = strings.Trim(name, " \t")
+		lenient := strings.TrimFunc(name, notInCookieName)
 		for i := range n {
 			switch {
-			case !strings.EqualFold(name, n[i].exact):
+			case !strings.EqualFold(lenient, n[i].exact):
 				continue
 			case !n[i].keepOne || name != n[i].exact || content == "":
 				return true

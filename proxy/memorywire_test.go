@@ -103,6 +103,7 @@ type wire struct {
 	rt      *Transport
 
 	mu     sync.Mutex
+	dialed map[string]int // connections by address
 	seen   []*strictRequest
 	broken error // what the upstream could not read
 	open   sync.WaitGroup
@@ -111,7 +112,7 @@ type wire struct {
 // newWire starts a proxy with the plan on a real server; it ends with the test.
 func newWire(tb testing.TB, plan Plan) *wire {
 	tb.Helper()
-	w := &wire{conns: make(chan net.Conn)}
+	w := &wire{conns: make(chan net.Conn), dialed: map[string]int{}}
 	upstream := mustURL(tb, "http://"+wireHost)
 	var err error
 	w.rt, err = NewTransport(TransportConfig{Upstream: upstream, Dial: w.dial})
@@ -130,8 +131,11 @@ func newWire(tb testing.TB, plan Plan) *wire {
 	return w
 }
 
-func (w *wire) dial(context.Context, string, string) (net.Conn, error) {
+func (w *wire) dial(_ context.Context, _, address string) (net.Conn, error) {
 	client, server := net.Pipe()
+	w.mu.Lock()
+	w.dialed[address]++
+	w.mu.Unlock()
 	w.open.Go(func() {
 		defer server.Close()
 		w.upstream(server)
