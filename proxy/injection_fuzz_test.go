@@ -207,6 +207,7 @@ func FuzzInjectionHTTP2(f *testing.F) {
 			{"GET", "/x?%61ccess_token=evil", "", "cookie: a=1\ncookie: sid=evil\ncookie: b=2; SID=evil", ""},
 			{"PUT", "//evil.example/x", "up.example:80", "connection: access-token, cookie\nauthorization: evil\nproxy-authorization: evil", "GET / HTTP/1.1\r\n\r\n"},
 			{"GET", "http://evil.example/", "evil.example", "host: evil.example\nx-forwarded-host: evil.example", ""},
+			{"POST", "/x", "localhost", "~cookie: sid=evil\n~access_token: evil\n~authorization: evil\n~x-sum: 1", "body"},
 			{"CONNECT", "", "evil.example:443", ":protocol: websocket", ""},
 			{"OPTIONS", "*", "localhost", "content-length: 5\ntransfer-encoding: chunked", ""},
 			{"GET", "/x y\r\nX: y", "localhost", "operationid: one\noperationid: two\nupgrade: websocket\nconnection: upgrade", ""},
