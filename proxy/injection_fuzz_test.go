@@ -280,3 +280,19 @@ func http2Request(method, target, host, fields, body string) *http.Request {
 }
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+// TestInjectionSeedsReachTheUpstream: a fuzz target whose requests are all
+// refused, or lost on the way, would find nothing.
+func TestInjectionSeedsReachTheUpstream(t *testing.T) {
+	w := newWire(t, wirePlans()[0])
+	made, got := 0, 0
+	for _, seed := range injectionSeeds() {
+		in := []byte(strings.ReplaceAll(seed, "\n", "\r\n"))
+		made += len(accepted(in))
+		got += len(w.send(t, in).requests)
+	}
+	t.Logf("%d of %d requests reach the upstream", got, made)
+	if got < 30 {
+		t.Errorf("only %d of %d requests reach the upstream", got, made)
+	}
+}

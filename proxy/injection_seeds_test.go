@@ -46,6 +46,7 @@ func injectionSeeds() []string {
 		"HEAD /1 HTTP/1.1\nHost: localhost\n\nGET /2 HTTP/1.0\nHost: localhost\nConnection: keep-alive\n\nGET /3 HTTP/1.0\n\n",
 		// Upgrades.
 		"GET /ws HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Key: k\nSec-WebSocket-Version: 13\n\nGET /y HTTP/1.1\nHost: localhost\n\n",
+		"GET /refused HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: websocket\n\nGET /y HTTP/1.1\nHost: localhost\nAccess-Token: evil\n\n",
 		"GET /ws HTTP/1.1\nHost: localhost\nConnection: Upgrade, Access-Token\nUpgrade: WebSocket\nAccess-Token: evil\n\n",
 		"GET /ws HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: websocket\nContent-Length: 3\n\nabc",
 		"GET / HTTP/1.1\nHost: localhost\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n\n",

@@ -165,16 +165,22 @@ func (w *wire) upstream(conn net.Conn) {
 			}
 			return
 		}
-		if _, err := io.WriteString(conn, wireAnswer(r)); err != nil || exactly(r.fields, "Upgrade") != nil {
+		if _, err := io.WriteString(conn, wireAnswer(r)); err != nil || switches(r) {
 			return
 		}
 	}
 }
 
+// switches reports whether the upstream agrees to the WebSocket that is asked
+// for.
+func switches(r *strictRequest) bool {
+	return exactly(r.fields, "Upgrade") != nil && !strings.Contains(r.target, "refused")
+}
+
 func wireAnswer(r *strictRequest) string {
 	body := `{"ok":true}`
 	switch {
-	case exactly(r.fields, "Upgrade") != nil:
+	case switches(r):
 		return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 	case r.method == http.MethodHead:
 		body = ""
