@@ -17,9 +17,10 @@ func stripCookies(values []string, n names) []string {
 	drop := func(cookie string) bool {
 		name, content, _ := strings.Cut(cookie, "=")
 		name = strings.Trim(name, " \t")
+		lenient := strings.TrimFunc(name, notInCookieName)
 		for i := range n {
 			switch {
-			case !strings.EqualFold(name, n[i].exact):
+			case !strings.EqualFold(lenient, n[i].exact):
 				continue
 			case !n[i].keepOne || name != n[i].exact || content == "":
 				return true
@@ -52,6 +53,11 @@ func stripCookies(values []string, n names) []string {
 	}
 	return kept
 }
+
+// notInCookieName reports whether a byte at the edge of a cookie's name is none
+// of it to some server: spaces of every kind, which in Latin-1 and in Unicode
+// are more than two, and what is no text at all.
+func notInCookieName(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 // countCookie counts the cookies of exactly this name.
 func countCookie(values []string, name string) int {

@@ -29,6 +29,7 @@ func TestStripCookies(t *testing.T) {
 		{[]string{"a=1; SID=1 ; Sid=2"}, []string{"a=1"}},
 		{[]string{"a=1", "sid=2", "b=3"}, []string{"a=1", "b=3"}},
 		{[]string{"a=1, sid=2"}, []string{"a=1"}},
+		{[]string{"a=1; \xa0sid\u2003=2;\vsid=3; \x00sid"}, []string{"a=1"}},
 		{[]string{"xsid=1; sidx=2; a=sid=3"}, []string{"xsid=1; sidx=2; a=sid=3"}},
 		{[]string{`a="x; sid=3; y"`}, []string{`a="x; y"`}},
 	} {
@@ -45,7 +46,7 @@ func TestStripCookies(t *testing.T) {
 func TestStripCookiesKeepsOne(t *testing.T) {
 	n := cookieNames("id")
 	n[0].keepOne = true
-	for in, want := range map[string]string{"id=1; a=2": "id=1; a=2", "id=1; id=2; a=2": "a=2", "ID=1; a=2": "a=2", "id=; a=2": "a=2"} {
+	for in, want := range map[string]string{"id=1; a=2": "id=1; a=2", "id=1; id=2; a=2": "a=2", "ID=1; a=2": "a=2", "id ; \xa0id=1; a=2": "a=2", "id=; a=2": "a=2"} {
 		if got := strings.Join(stripCookies([]string{in}, n), "|"); got != want {
 			t.Errorf("stripCookies(%q) = %q, want %q", in, got, want)
 		}

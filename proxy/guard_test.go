@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -97,5 +98,28 @@ func TestGuardAnswersPreflight(t *testing.T) {
 	g.Wrap(next).ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/", nil))
 	if w.Header().Get("Access-Control-Allow-Origin") != "" {
 		t.Error("a request without Origin gets CORS headers")
+	}
+}
+
+// TestGuardAllowsListedOriginsAlone: no other site may read answers, whatever the
+// listener lets through.
+func TestGuardAllowsListedOriginsAlone(t *testing.T) {
+	for _, loopback := range []bool{true, false} {
+		g := Guard{Loopback: loopback, Origins: []string{"https://app.example.com"}}
+		h := g.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+		for _, method := range []string{"GET", "OPTIONS"} {
+			for _, origin := range []string{"https://evil.example", "http://localhost:3000", "null", "https://app.example.com.evil.example", "http://app.example.com"} {
+				r := httptest.NewRequest(method, "http://localhost/", nil)
+				r.Header.Set("Origin", origin)
+				r.Header.Set("Access-Control-Request-Method", "PUT")
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				for key := range w.Header() {
+					if strings.HasPrefix(key, "Access-Control-") {
+						t.Errorf("loopback %v: %s from %s is answered with %s", loopback, method, origin, key)
+					}
+				}
+			}
+		}
 	}
 }

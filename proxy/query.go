@@ -83,7 +83,8 @@ func countQuery(raw, name string) int {
 }
 
 // queryNameIs reports whether the raw name, percent-decoded, is name but for
-// its case. name is in lower case.
+// its case, or names an item of it: many servers make "name[]" and "name[x]" a
+// list and add what they find under name itself. name is in lower case.
 func queryNameIs(raw, name string) bool {
 	j := 0
 	for i := 0; i < len(raw); i++ {
@@ -95,7 +96,10 @@ func queryNameIs(raw, name string) bool {
 		case c == '+':
 			c = ' '
 		}
-		if j == len(name) || lower(c) != name[j] {
+		if j == len(name) {
+			return c == '['
+		}
+		if lower(c) != name[j] {
 			return false
 		}
 		j++

@@ -147,8 +147,12 @@ func (c *call) copyTrailers(ans *http.Response, announced []string) {
 	c.flush()
 	dst := c.w.Header()
 	for key, values := range ans.Trailer {
+		values = withoutTokens(key, values, c.fields)
+		if key == "Set-Cookie" { // clients may merge trailers into the header
+			values = c.visibleCookies(values)
+		}
 		switch {
-		case !c.passesTrailer(key):
+		case !c.passesTrailer(key) || len(values) == 0:
 		case slices.Contains(announced, key):
 			dst[key] = values
 		default:

@@ -104,8 +104,12 @@ func (s *stripper) header(key string, values []string) bool {
 }
 
 // trailer reports whether a trailer field has to go: upstreams may merge
-// trailers into the header, where nothing of that name may follow.
+// trailers into the header, where nothing of that name may follow, and no cookie
+// if any cookie is ours.
 func (s *stripper) trailer(key string) bool {
+	if len(s.cookies) > 0 && headerIs(key, "cookie") {
+		return true
+	}
 	for i := range s.headers {
 		if headerIs(key, s.headers[i].folded) {
 			return true

@@ -32,6 +32,9 @@ func TestStripHeaders(t *testing.T) {
 			t.Errorf("%s %q: removed is %v", tc.key, tc.values, got)
 		}
 	}
+	if cookies := newStripper([]exchange.Name{{In: exchange.Cookie, Name: "sid"}}, nil); !cookies.trailer("Cookie") || s.trailer("Cookie") {
+		t.Error("a trailer with cookies goes by other rules than those of cookies")
+	}
 	if !s.trailer("Operationid") || !s.trailer("User-Id") || s.trailer("Grpc-Status") {
 		t.Error("trailers are stripped by other rules than headers")
 	}

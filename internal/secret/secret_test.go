@@ -3,7 +3,9 @@ package secret_test
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
+	"log"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -28,6 +30,10 @@ func TestStringNeverShows(t *testing.T) {
 		m map[string]secret.String
 		l []secret.String
 	}
+	type element struct {
+		S secret.String
+		A secret.String `xml:",attr"`
+	}
 	h := hidden{S: s, s: s, p: &s, m: map[string]secret.String{"k": s}, l: []secret.String{s}}
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p"} {
@@ -43,11 +49,17 @@ func TestStringNeverShows(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.Write(j)
-		y, err := yaml.Marshal(map[string]any{"v": s})
+		y, err := yaml.Marshal(map[string]any{"v": s, "all": v})
 		if err != nil {
 			t.Fatal(err)
 		}
 		out.Write(y)
+		x, err := xml.Marshal(element{S: s, A: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(x)
+		log.New(&out, "", 0).Print(v)
 		slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", v)
 	}
