@@ -27,6 +27,9 @@ type world struct {
 	t    *testing.T
 	app  *app.App
 	logs *lockedBuffer
+	// stop ends the app and waits for everything that it does; it may be called
+	// again.
+	stop func()
 }
 
 // lockedBuffer collects logs from several goroutines.
@@ -78,12 +81,13 @@ func start(t *testing.T, body string) *world {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.app.Run(ctx) }()
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
 		}
 	})
+	t.Cleanup(w.stop)
 	return w
 }
 
