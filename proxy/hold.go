@@ -85,35 +85,44 @@ type hold struct {
 	stopped bool
 }
 
-// holdBody begins to hold ans.Body and takes its place.
+// holdBody begins to hold ans.Body and takes its place. A body that is here as a
+// whole needs no goroutine: most answers that a rule looks at are short, and came
+// in one piece with their head.
 func holdBody(ans *http.Response, want exchange.BodyWant, decoders *gzipPool) *hold {
 	h := &hold{body: ans.Body, want: want, done: make(chan struct{})}
 	ans.Body = h
 	zipped, _ := gzipped(ans.Header["Content-Encoding"])
-	go func() {
-		defer close(h.done)
-		if zipped {
-			h.value = decoders.decode(h, h.find)
-		} else {
-			h.value = h.find((*holdSource)(h))
-		}
-	}()
+	if b, ok := h.body.(interface{ Whole() bool }); ok && b.Whole() {
+		h.look(zipped, decoders)
+	} else {
+		go h.look(zipped, decoders)
+	}
 	return h
+}
+
+// look reads ahead and finds what rules look at.
+func (h *hold) look(zipped bool, decoders *gzipPool) {
+	defer close(h.done)
+	if zipped {
+		h.value = decoders.decode(h, h.find)
+	} else {
+		h.value = h.find((*holdSource)(h))
+	}
 }
 
 // await waits until the part that rules look at is there, or will not come, or
 // the time is up. Only in the first case it returns that part.
 func (h *hold) await(ctx context.Context) ([]byte, error) {
+	select {
+	case <-h.done:
+		return h.found()
+	default:
+	}
 	timer := time.NewTimer(holdTime)
 	defer timer.Stop()
 	select {
 	case <-h.done:
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.err != nil && h.err != io.EOF {
-			return nil, h.err
-		}
-		return h.value, nil
+		return h.found()
 	case <-timer.C:
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -122,6 +131,16 @@ func (h *hold) await(ctx context.Context) ([]byte, error) {
 	h.stopped = true
 	h.mu.Unlock()
 	return nil, nil
+}
+
+// found returns what came of looking. It is called once that has ended.
+func (h *hold) found() ([]byte, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err != nil && h.err != io.EOF {
+		return nil, h.err
+	}
+	return h.value, nil
 }
 
 // find reads decoded text up to the end of its first JSON value, or, where text
@@ -187,8 +206,8 @@ func (h *hold) Read(p []byte) (int, error) {
 	return h.body.Read(p)
 }
 
-// ready reports whether the first read returns at once.
-func (h *hold) ready() bool {
+// Ready reports whether the first read returns at once.
+func (h *hold) Ready() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.raw) > 0 || h.err != nil

@@ -62,8 +62,12 @@ func (c *call) copyHead(ans *http.Response) {
 			continue // CORS was answered by the guard
 		}
 		values = withoutTokens(key, values, c.fields)
-		if len(values) > 0 {
-			dst[key] = append(dst[key], values...)
+		switch {
+		case len(values) == 0:
+		case len(dst[key]) == 0:
+			dst[key] = values // nobody changes them any more
+		default:
+			dst[key] = slices.Concat(dst[key], values)
 		}
 	}
 	if _, ok := dst["Content-Type"]; !ok {
@@ -201,9 +205,10 @@ func (c *call) copyBody(ans *http.Response) error {
 // firstRead reads the beginning of the body. The head leaves with it, or before
 // it if that takes long.
 func (c *call) firstRead(ans *http.Response, buf []byte) (int, error) {
-	if h, ok := ans.Body.(*hold); ok && h.ready() {
-		return h.Read(buf)
-	} else if ok || isStream(ans.Header.Get("Content-Type")) {
+	if b, ok := ans.Body.(interface{ Ready() bool }); ok && b.Ready() {
+		return ans.Body.Read(buf)
+	}
+	if _, held := ans.Body.(*hold); held || isStream(ans.Header.Get("Content-Type")) {
 		c.flush()
 		return ans.Body.Read(buf)
 	}
