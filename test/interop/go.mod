@@ -1,0 +1,3 @@
+module attache/test/interop
+
+go 1.26.0
