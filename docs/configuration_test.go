@@ -20,6 +20,9 @@ import (
 var keySections = map[string][]string{
 	"config":       {"## The first level"},
 	"listener":     {"### listen"},
+	"serverTLS":    {"### TLS on a listener"},
+	"caller":       {"### callers"},
+	"bounds":       {"### limits"},
 	"log":          {"### log"},
 	"credential":   {"## Credentials"},
 	"origin":       {"### with"},

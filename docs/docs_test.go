@@ -64,7 +64,7 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeKeys(t, dir)
-	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET"} {
+	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET", "CI_TOKEN", "JOB_TOKEN"} {
 		t.Setenv(name, "from-the-environment")
 	}
 	seen := 0

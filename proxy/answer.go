@@ -42,6 +42,7 @@ type answer struct {
 
 	retryAfter time.Duration // 0: no Retry-After
 	allow      string        // Allow
+	challenge  string        // Proxy-Authenticate
 }
 
 // Error implements error.
@@ -111,6 +112,9 @@ func (a *answer) write(w http.ResponseWriter, grpc bool) {
 	}
 	if a.allow != "" {
 		h["Allow"] = []string{a.allow}
+	}
+	if a.challenge != "" {
+		h["Proxy-Authenticate"] = []string{a.challenge}
 	}
 	if grpc {
 		h["Content-Type"] = []string{"application/grpc"}

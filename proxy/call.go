@@ -143,7 +143,7 @@ func (c *call) logRequest(took time.Duration) {
 	if c.proxy.requests == LogNone || !c.proxy.log.Enabled(c.r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 10)
+	attrs := make([]slog.Attr, 0, 11)
 	attrs = append(attrs,
 		slog.String("method", c.r.Method),
 		slog.String("route", c.routeName()),
@@ -151,6 +151,9 @@ func (c *call) logRequest(took time.Duration) {
 		slog.Float64("duration_ms", millis(took)),
 		slog.Float64("upstream_ms", millis(c.upstream)),
 		slog.Int("replays", c.replays))
+	if name := CallerName(c.r.Context()); name != "" {
+		attrs = append(attrs, slog.String("caller", name))
+	}
 	if c.own != nil {
 		attrs = append(attrs, slog.String("error", c.own.kind), slog.String("detail", c.own.detail))
 		if c.own.credential != "" {

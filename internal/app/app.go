@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,7 +20,6 @@ import (
 	"attache/internal/admin"
 	"attache/internal/config"
 	"attache/metrics"
-	"attache/proxy"
 	"attache/refresher"
 )
 
@@ -49,12 +47,6 @@ type App struct {
 	registry *prometheus.Registry
 	data     []server // take the application's requests
 	control  []server // admin and probes
-}
-
-type server struct {
-	what     string
-	http     *http.Server
-	listener net.Listener
 }
 
 // New makes everything and opens the listeners, so that an address that is
@@ -100,56 +92,6 @@ func userAgent(version string) string {
 	return "attache/" + strings.Trim(version, "()")
 }
 
-func (a *App) listen(cfg *config.Config, handler http.Handler) error {
-	for _, l := range cfg.Listen {
-		if err := a.open(&a.data, "requests", l.Address, guardOf(l, cfg.Routes).Wrap(handler)); err != nil {
-			return err
-		}
-	}
-	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
-	if err := a.open(&a.control, "admin", cfg.Admin, guard.Wrap(a.admin.Handler())); err != nil {
-		return err
-	}
-	if cfg.Probes == "" {
-		return nil
-	}
-	return a.open(&a.control, "probes", cfg.Probes, a.admin.Probes())
-}
-
-func (a *App) open(servers *[]server, what, address string, handler http.Handler) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("listen for %s: %w", what, err)
-	}
-	// HTTP/2 without TLS is for gRPC, whose clients begin with it at once
-	// ("prior knowledge"); an upgrade to it is refused by the proxy.
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	s := &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-	*servers = append(*servers, server{what, s, l})
-	return nil
-}
-
-func (a *App) closeListeners() {
-	for _, s := range append(a.data, a.control...) {
-		s.listener.Close()
-	}
-}
-
-// Addr returns the address of the first listener for requests.
-func (a *App) Addr() string { return a.data[0].listener.Addr().String() }
-
-// AdminAddr returns the address of the admin listener.
-func (a *App) AdminAddr() string { return a.control[0].listener.Addr().String() }
-
 // Tokens returns the state of every token.
 func (a *App) Tokens() []refresher.PoolStatus { return a.engine.Status() }
 
@@ -168,9 +110,9 @@ func (a *App) Run(ctx context.Context) error {
 	parts.Go(func() { a.secrets.run(engineCtx) })
 	broken := make(chan error, len(a.data)+len(a.control))
 	for _, s := range append(a.control, a.data...) {
-		a.log.Info("listening", "for", s.what, "address", s.listener.Addr().String())
+		a.logListening(s)
 		parts.Go(func() {
-			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.serve(); !errors.Is(err, http.ErrServerClosed) {
 				broken <- fmt.Errorf("listener for %s: %w", s.what, err)
 			}
 		})

@@ -65,8 +65,14 @@ func vendor(t *testing.T, name string, opt emulator.Options) (*emulator.Emulator
 // start runs attache with the given credentials and routes.
 func start(t *testing.T, body string) *world {
 	t.Helper()
-	text := "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nprobes: 127.0.0.1:0\nlog: {level: debug, requests: all}\n" + body
-	cfg, err := config.Parse("test.yaml", []byte(text), t.TempDir())
+	return startIn(t, t.TempDir(), "listen: 127.0.0.1:0\n"+body)
+}
+
+// startIn is start with listeners of its own; relative paths are in dir.
+func startIn(t *testing.T, dir, body string) *world {
+	t.Helper()
+	text := "admin: 127.0.0.1:0\nprobes: 127.0.0.1:0\nlog: {level: debug, requests: all}\n" + body
+	cfg, err := config.Parse("test.yaml", []byte(text), dir)
 	if err != nil {
 		t.Fatalf("configuration:\n%v", err)
 	}

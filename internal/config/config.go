@@ -21,7 +21,7 @@ import (
 type Config struct {
 	// File is the name of the file, as given to [Load] or [Parse].
 	File string
-	// Listen holds the addresses for the application's requests; at least one.
+	// Listen holds the listeners for the application's requests; at least one.
 	// 127.0.0.1:8484 when the file names none.
 	Listen []Listener
 	// Admin is the address (HOST:PORT) of the status page, JSON API, metrics
@@ -42,12 +42,18 @@ type Config struct {
 	Warnings []string
 }
 
-// Listener is an address that takes the application's requests.
+// Listener is a place that takes the application's requests.
 type Listener struct {
-	// Address is HOST:PORT; port 0 means any free one.
+	// Address is HOST:PORT; port 0 means any free one. Empty with Unix.
 	Address string
 	// Loopback: only this machine reaches the address.
 	Loopback bool
+	// Unix is a socket file instead of an address; nil: none.
+	Unix *Socket
+	// TLS is spoken there; nil: it is not.
+	TLS *ServerTLS
+	// Callers are those who may call. Empty: whoever reaches the listener.
+	Callers []Caller
 	// Hosts are names, in lower case and without port, IPv6 addresses in
 	// brackets, that requests may carry as their Host beside the loopback names
 	// and *.localhost.
@@ -55,9 +61,10 @@ type Listener struct {
 	// Origins are the sites, as SCHEME://HOST[:PORT] in lower case, whose pages
 	// may call. Empty: none.
 	Origins []string
-	// Unsafe: the user knows that other machines reach this address. Always
-	// true when the address is not loopback.
+	// Unsafe: the user knows that other machines reach this address. Without
+	// Callers always true when the address is not loopback.
 	Unsafe bool
+	Bounds Bounds
 }
 
 // Store says where tokens are kept.

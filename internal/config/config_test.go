@@ -143,7 +143,7 @@ func describe(cfg *Config) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("file %s", cfg.File)
 	for _, ln := range cfg.Listen {
-		line("listen %s loopback %v hosts %v origins %v unsafe %v", ln.Address, ln.Loopback, ln.Hosts, ln.Origins, ln.Unsafe)
+		describeListener(line, "listen", ln)
 	}
 	line("admin %s probes %q store %s log %v %s %s", cfg.Admin, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
 	for _, c := range cfg.Credentials {
@@ -166,6 +166,34 @@ func describe(cfg *Config) string {
 		line("warning %s", w)
 	}
 	return b.String()
+}
+
+// describeListener tells what is in a listener; of what stands for nothing it
+// says nothing.
+func describeListener(line func(string, ...any), what string, ln Listener) {
+	line("%s %s loopback %v hosts %v origins %v unsafe %v", what, ln.place(), ln.Loopback, ln.Hosts, ln.Origins, ln.Unsafe)
+	if s := ln.Unix; s != nil {
+		line("  socket mode %v uid %d gid %d", s.Mode, s.UID, s.GID)
+	}
+	if ln.TLS != nil {
+		c := ln.TLS.ServerConfig()
+		line("  tls certificates %d clients %v", len(c.Certificates), c.ClientAuth)
+	}
+	for _, c := range ln.Callers {
+		known := "bearer"
+		switch {
+		case c.Certificate != "":
+			known = "certificate " + c.Certificate
+		case c.UID != nil:
+			known = fmt.Sprint("uid ", *c.UID)
+		case c.GID != nil:
+			known = fmt.Sprint("gid ", *c.GID)
+		}
+		line("  caller %q by %s", c.Name, known)
+	}
+	if ln.Bounds != defaultBounds() {
+		line("  limits %+v", ln.Bounds)
+	}
 }
 
 func describeTLS(t TLS) string {

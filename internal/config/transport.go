@@ -84,12 +84,7 @@ func (l *loader) tls(v yamldoc.Value) TLS {
 	var t TLS
 	o := v.Object("ca", "cert", "key", "server_name")
 	if at := o.Get("ca"); !at.IsZero() {
-		if pem, ok := l.pem(at); ok {
-			t.roots = x509.NewCertPool()
-			if !t.roots.AppendCertsFromPEM([]byte(pem.Reveal())) {
-				at.Errorf("there is no certificate in PEM form")
-			}
-		}
+		t.roots = l.roots(at)
 	}
 	if o.Has("cert") != o.Has("key") {
 		v.Errorf("cert and key go together")
@@ -104,6 +99,20 @@ func (l *loader) tls(v yamldoc.Value) TLS {
 		t.serverName, _ = hostName(at)
 	}
 	return t
+}
+
+// roots reads the certificates that are trusted; nil after a mistake.
+func (l *loader) roots(v yamldoc.Value) *x509.CertPool {
+	pem, ok := l.pem(v)
+	if !ok {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(pem.Reveal())) {
+		v.Errorf("there is no certificate in PEM form")
+		return nil
+	}
+	return roots
 }
 
 // pair joins a certificate with its key. The messages of package tls name the

@@ -1,0 +1,137 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"attache/internal/config"
+	"attache/proxy"
+)
+
+// server is a listener and what answers there.
+type server struct {
+	what     string
+	http     *http.Server
+	listener net.Listener
+	callers  int // who may call; 0: nobody is asked
+}
+
+// serve answers requests until the server is closed.
+func (s *server) serve() error {
+	if s.http.TLSConfig != nil {
+		return s.http.ServeTLS(s.listener, "", "")
+	}
+	return s.http.Serve(s.listener)
+}
+
+// listen opens all listeners.
+func (a *App) listen(cfg *config.Config, handler http.Handler) error {
+	for _, l := range cfg.Listen {
+		h := a.askCallers(l, handler)
+		if l.Unix == nil { // no browser reaches a socket, so no page has to be kept away
+			h = guardOf(l, cfg.Routes).Wrap(h)
+		}
+		if err := a.open(&a.data, "requests", l, h); err != nil {
+			return err
+		}
+	}
+	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
+	if err := a.open(&a.control, "admin", config.Listener{Address: cfg.Admin}, guard.Wrap(a.admin.Handler())); err != nil {
+		return err
+	}
+	if cfg.Probes == "" {
+		return nil
+	}
+	return a.open(&a.control, "probes", config.Listener{Address: cfg.Probes}, a.admin.Probes())
+}
+
+// askCallers returns h for the callers of l alone, if it names any.
+func (a *App) askCallers(l config.Listener, h http.Handler) http.Handler {
+	if len(l.Callers) == 0 {
+		return h
+	}
+	var list []proxy.Caller
+	for _, c := range l.Callers {
+		list = append(list, proxy.Caller(c))
+	}
+	return proxy.NewCallers(list, a.log).Wrap(h)
+}
+
+// open opens one listener.
+func (a *App) open(servers *[]server, what string, l config.Listener, h http.Handler) error {
+	var listener net.Listener
+	var err error
+	if l.Unix != nil {
+		listener, err = listenSocket(l.Unix)
+	} else {
+		listener, err = net.Listen("tcp", l.Address)
+	}
+	if err != nil {
+		return fmt.Errorf("listen for %s: %w", what, err)
+	}
+	// HTTP/2 without TLS is for gRPC, whose clients begin with it at once
+	// ("prior knowledge"); an upgrade to it is refused by the proxy.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s := &http.Server{
+		Handler:           h,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	if l.TLS != nil {
+		s.TLSConfig = l.TLS.ServerConfig()
+	}
+	if l.Unix != nil {
+		s.ConnContext = withPeer
+	}
+	*servers = append(*servers, server{what, s, listener, len(l.Callers)})
+	return nil
+}
+
+// withPeer puts into a connection's context who is at its other end.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	for {
+		switch conn := c.(type) {
+		case *net.UnixConn:
+			if p, ok := peerOf(conn); ok {
+				return proxy.WithPeer(ctx, p)
+			}
+			return ctx
+		case interface{ NetConn() net.Conn }:
+			c = conn.NetConn()
+		default:
+			return ctx
+		}
+	}
+}
+
+func (a *App) closeListeners() {
+	for _, s := range append(a.data, a.control...) {
+		s.listener.Close()
+	}
+}
+
+// Addr returns the address of the first listener for requests, or the path of
+// its socket.
+func (a *App) Addr() string { return a.data[0].listener.Addr().String() }
+
+// AdminAddr returns the address of the admin listener.
+func (a *App) AdminAddr() string { return a.control[0].listener.Addr().String() }
+
+// logListening says where requests are taken.
+func (a *App) logListening(s server) {
+	attrs := []any{"for", s.what, "address", s.listener.Addr().String()}
+	if s.what == "requests" || s.what == "handout" {
+		attrs = append(attrs, "tls", s.http.TLSConfig != nil, "callers", s.callers)
+	}
+	a.log.Info("listening", attrs...)
+}

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"attache/internal/config"
+)
+
+// listenSocket listens on a Unix socket. The file is at no time more open than
+// the configuration says. It is removed when the listener is closed.
+func listenSocket(s *config.Socket) (net.Listener, error) {
+	if err := clearSocket(s.Path); err != nil {
+		return nil, err
+	}
+	// Until the owner is right only the user who made the file may connect.
+	l, err := bindSocket(s.Path, s.Mode&0o700)
+	if err != nil {
+		return nil, err
+	}
+	if s.UID >= 0 || s.GID >= 0 {
+		if err := os.Lchown(s.Path, s.UID, s.GID); err != nil {
+			l.Close()
+			return nil, fmt.Errorf("give the socket to its owner (that takes root, or your own user and one of its groups): %w", err)
+		}
+	}
+	if err := os.Chmod(s.Path, s.Mode); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("set the socket's mode: %w", err)
+	}
+	return l, nil
+}
+
+// clearSocket removes a socket that a process left behind which is gone.
+func clearSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("%s is there and is no socket; remove it or choose another path", path)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		conn.Close()
+		return fmt.Errorf("somebody listens on %s already; end that process or choose another path", path)
+	case errors.Is(err, fs.ErrNotExist): // it just went
+		return nil
+	case !errors.Is(err, syscall.ECONNREFUSED): // a full queue, for instance, means that it is alive
+		return fmt.Errorf("%s is there, and nobody can tell whether it is still in use; remove it or choose another path: %w", path, err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the socket that nobody listens on: %w", err)
+	}
+	return nil
+}
