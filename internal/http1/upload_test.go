@@ -499,3 +499,19 @@ func TestUnwrittenRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestGraceThatIsOver: its end hits no connection that somebody else may use.
+func TestGraceThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Config{})
+		client, server := net.Pipe()
+		u := &upload{client: c, conn: newConn(client, &c.buffers)}
+		u.answered()
+		time.Sleep(uploadGrace)
+		u.sent()
+		if c.idleCount() != 0 {
+			t.Error("the connection is kept")
+		}
+		server.Close()
+	})
+}
