@@ -477,6 +477,9 @@ func TestUnwrittenRequest(t *testing.T) {
 					answering(ok),
 				}}
 				c := New(Config{Dial: func(ctx context.Context) (net.Conn, error) {
+					if Repeated(ctx) {
+						t.Error("the request counts as sent")
+					}
 					conn, err := n.dial(ctx)
 					if name == "not writable" && n.dialed == 1 {
 						return &mute{Conn: conn, takes: 1}, err
