@@ -100,7 +100,11 @@ func (*choseHTTP2) Error() string { return "the upstream chose HTTP/2" }
 func (t *Transport) newOwn(d *dialer, offer2 bool) *http1.Client {
 	dial := func(ctx context.Context) (net.Conn, error) { return d.dial(ctx, alpnHTTP1) }
 	if offer2 {
+		plain := dial
 		dial = func(ctx context.Context) (net.Conn, error) {
+			if http1.Repeated(ctx) { // net/http would not know that it was sent
+				return plain(ctx)
+			}
 			conn, err := d.dial(ctx, alpnHTTP2, alpnHTTP1)
 			if err == nil && isHTTP2(conn) {
 				return nil, &choseHTTP2{conn}

@@ -336,3 +336,21 @@ func TestProxySeesAbsoluteForm(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswerThatIsNone: the client is told so, and nothing of what it was.
+func TestAnswerThatIsNone(t *testing.T) {
+	for _, text := range []string{"GET /?access_token=secret\r\n", "HTTP/1.1 200 OK\r\nX: secret\nY: z\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nsecret"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &pipes{serve: func(_ int, conn net.Conn) {
+				swallowOnce(conn)
+				io.WriteString(conn, text)
+			}}
+			p, end := pipeProxy(t, n)
+			defer end()
+			w := get(p, "/")
+			if w.Code != 502 || w.Header().Get("Proxy-Status") != "attache; error=http_protocol_error" || strings.Contains(w.Body.String(), "secret") {
+				t.Errorf("status %d, %v, %s", w.Code, w.Header(), w.Body)
+			}
+		})
+	}
+}

@@ -81,6 +81,7 @@ func TestHostileAnswers(t *testing.T) {
 		"control character in a reason": "HTTP/1.1 200 O\x01K\r\n\r\n",
 		"LF only":                       "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
 		"one LF only":                   head + "X-Secret: 1\nContent-Length: 2\r\n\r\nok",
+		"short line with LF":            head + "X\nContent-Length: 2\r\n\r\nok",
 		"LF before the end":             head + "Content-Length: 2\r\n\nok",
 		"CR in a value":                 head + "X: secret\rContent-Length: 2\r\n\r\nok",
 		"NUL in a value":                head + "X: secret\x00\r\nContent-Length: 2\r\n\r\nok",

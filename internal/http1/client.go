@@ -26,7 +26,7 @@ const (
 // Config configures a [Client].
 type Config struct {
 	// Dial connects to the upstream; TLS is shaken hands on already. Its errors
-	// are returned as they are.
+	// are returned as they are. See also [Repeated].
 	Dial func(ctx context.Context) (net.Conn, error)
 	// MaxIdle bounds the idle connections that are kept; 0: 512.
 	MaxIdle int
@@ -126,6 +126,9 @@ func (c *Client) Do(req *http.Request, opts Options) (*http.Response, error) {
 	if !again || ctx.Err() != nil {
 		return nil, failed.cause(ctx)
 	}
+	if !failed.unwritten {
+		ctx = context.WithValue(ctx, repeatedKey{}, true)
+	}
 	if out, err = c.build(req); err == nil {
 		if conn, err = c.connect(ctx); err != nil {
 			out.free()
@@ -140,6 +143,13 @@ func (c *Client) Do(req *http.Request, opts Options) (*http.Response, error) {
 	}
 	return ans, nil
 }
+
+type repeatedKey struct{}
+
+// Repeated reports whether a context that Config.Dial gets is that of a request
+// which the upstream may have had already. It must not be sent a third time,
+// whatever the connection turns out to be.
+func Repeated(ctx context.Context) bool { return ctx.Value(repeatedKey{}) != nil }
 
 func (c *Client) connect(ctx context.Context) (*conn, error) {
 	nc, err := c.dial(ctx)

@@ -44,6 +44,12 @@ func TestRepeats(t *testing.T) {
 				n := &network{serve: []func(net.Conn){swallowSecond, tc.second, answering(ok)}}
 				c, end := n.client(Config{})
 				defer end()
+				c.dial = func(ctx context.Context) (net.Conn, error) {
+					if Repeated(ctx) != (n.dialed > 0) {
+						t.Errorf("connection %d is for a request that was sent: %t", n.dialed+1, Repeated(ctx))
+					}
+					return n.dial(ctx)
+				}
 				if _, _, err := fetch(c, request(t.Context(), "GET", "")); err != nil {
 					t.Fatal(err)
 				}

@@ -86,7 +86,11 @@ func TestCloseIdle(t *testing.T) {
 		}
 		c.CloseIdle()
 		io.Copy(io.Discard, ans.Body)
+		start := time.Now()
 		n.served.Wait() // all connections end
+		if time.Since(start) != 0 {
+			t.Error("a connection was kept until it was too old")
+		}
 		together(t, c, 1)
 		if c.idleCount() != 1 {
 			t.Error("the client has ended for good")
@@ -292,5 +296,36 @@ func TestNoConnectionServesTwo(t *testing.T) {
 			t.Fatalf("%d goroutines are left of %d", runtime.NumGoroutine(), before)
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// hooked is a connection that calls a function at its last read.
+type hooked struct {
+	scripted
+	last func()
+}
+
+func (h *hooked) Read(p []byte) (int, error) {
+	n, err := h.scripted.Read(p)
+	if h.text == "" {
+		h.last()
+	}
+	return n, err
+}
+
+// TestContextThatEndsWithTheAnswer: what it sets off must not hit a connection
+// that is somebody else's by then.
+func TestContextThatEndsWithTheAnswer(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := New(Config{Dial: func(context.Context) (net.Conn, error) {
+		return &hooked{scripted{text: ok, piece: len(ok) - 1}, cancel}, nil
+	}})
+	ans, err := c.Do(request(ctx, "GET", ""), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, ans.Body)
+	if c.idleCount() != 0 {
+		t.Error("the connection is kept")
 	}
 }

@@ -426,3 +426,95 @@ type atHand struct{ *strings.Reader }
 
 func (a atHand) Ready() int64 { return int64(a.Len()) }
 func (a atHand) Close() error { return nil }
+
+// TestBrokenRequestWithoutAnswer: nobody waits long for an answer to a request
+// that could not be written.
+func TestBrokenRequestWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{serve: []func(net.Conn){func(conn net.Conn) { io.Copy(io.Discard, conn) }}}
+		c := New(Config{Dial: func(ctx context.Context) (net.Conn, error) {
+			conn, err := n.dial(ctx)
+			return &mute{Conn: conn, takes: 1}, err
+		}})
+		start := time.Now()
+		_, err := c.Do(request(t.Context(), "PUT", strings.Repeat("x", 100<<10)), Options{})
+		if err != errMute || time.Since(start) != lateAnswer {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		n.served.Wait()
+	})
+}
+
+var errMute = errors.New("broken pipe")
+
+// mute fails all writes but the first few.
+type mute struct {
+	net.Conn
+	takes int
+}
+
+func (m *mute) Write(p []byte) (int, error) {
+	if m.takes--; m.takes < 0 {
+		return 0, errMute
+	}
+	return m.Conn.Write(p)
+}
+
+// TestUnwrittenRequest: the connection ended before anything was written to it,
+// so the request is sent again, whatever its method.
+func TestUnwrittenRequest(t *testing.T) {
+	for _, name := range []string{"closed while the body is waited for", "not writable"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{serve: []func(net.Conn){
+					func(conn net.Conn) {
+						swallow(bufio.NewReader(conn))
+						io.WriteString(conn, ok)
+						if name == "not writable" {
+							io.Copy(io.Discard, conn)
+						}
+					},
+					answering(ok),
+				}}
+				c := New(Config{Dial: func(ctx context.Context) (net.Conn, error) {
+					if Repeated(ctx) {
+						t.Error("the request counts as sent")
+					}
+					conn, err := n.dial(ctx)
+					if name == "not writable" && n.dialed == 1 {
+						return &mute{Conn: conn, takes: 1}, err
+					}
+					return conn, err
+				}})
+				fetch(c, request(t.Context(), "GET", ""))
+				r := request(t.Context(), "POST", "text")
+				src, in := io.Pipe()
+				if name != "not writable" {
+					r.Body = src
+				}
+				if _, text, err := fetch(c, r); text != "ok" || err != nil || n.dialed != 2 {
+					t.Errorf("%q, %v, %d connections", text, err, n.dialed)
+				}
+				in.Close()
+				c.CloseIdle()
+				n.served.Wait()
+			})
+		})
+	}
+}
+
+// TestGraceThatIsOver: its end hits no connection that somebody else may use.
+func TestGraceThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Config{})
+		client, server := net.Pipe()
+		u := &upload{client: c, conn: newConn(client, &c.buffers)}
+		u.answered()
+		time.Sleep(uploadGrace)
+		u.sent()
+		if c.idleCount() != 0 {
+			t.Error("the connection is kept")
+		}
+		server.Close()
+	})
+}
