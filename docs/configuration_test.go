@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ var keySections = map[string][]string{
 	"serverTLS":    {"### TLS on a listener"},
 	"caller":       {"### callers"},
 	"bounds":       {"### limits"},
+	"handout":      {"### handout"},
 	"log":          {"### log"},
 	"credential":   {"## Credentials"},
 	"origin":       {"### with"},
@@ -222,7 +224,7 @@ func documentedKeys(page string) []string {
 func TestReferenceShowsWholeConfigurations(t *testing.T) {
 	for _, block := range yamlBlocks(read(t, "configuration.md")) {
 		key, _, _ := strings.Cut(block, ":")
-		if key != "listen" && key != "credentials" && key != "routes" {
+		if !slices.Contains([]string{"listen", "handout", "credentials", "routes"}, key) {
 			t.Errorf("the example begins with %s, so nobody tries whether it is right:\n%s", key, block)
 		}
 	}

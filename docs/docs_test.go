@@ -76,7 +76,7 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 				credentials, _, _ = strings.Cut(block, "\nroutes:")
 			case strings.HasPrefix(block, "routes:"):
 				block = credentials + "\n" + block
-			case strings.HasPrefix(block, "listen:"):
+			case strings.HasPrefix(block, "listen:"), strings.HasPrefix(block, "handout:"):
 			default:
 				continue
 			}

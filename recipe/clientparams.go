@@ -40,6 +40,40 @@ func (p *Plan) Params(client exchange.Head) (refresher.Params, error) {
 	return params, nil
 }
 
+// RequestParams returns the values that the client's request gives to this token
+// alone, in the order of [TokenProgram].Params; client is its head as it came.
+// It is nil for tokens that take none. Errors are *[exchange.ParamError].
+func (t *TokenProgram) RequestParams(client exchange.Head) (refresher.Params, error) {
+	var params refresher.Params
+	for _, req := range t.requests {
+		text, err := req.read(client)
+		if err != nil {
+			return nil, err
+		}
+		params = append(params, strings.Clone(text)) // see Plan.Params
+	}
+	return params, t.checkDerived(client)
+}
+
+// checkDerived checks the defaults over the request that the login mentions,
+// itself or through its parents.
+func (t *TokenProgram) checkDerived(client exchange.Head) error {
+	for _, i := range t.mentioned {
+		if t.cred.bindings[i].kind != bindDerived || t.cred.depends(i, bindToken) {
+			continue
+		}
+		if err := (paramRef{t.cred, i}).check(client); err != nil {
+			return err
+		}
+	}
+	for _, parent := range t.parents {
+		if err := parent.checkDerived(client); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // read takes the parameter from the request, or else its default.
 func (r *requestParam) read(client exchange.Head) (string, error) {
 	text, why := r.raw(client)

@@ -124,11 +124,10 @@ func TestAcceptsTrickyFiles(t *testing.T) {
 func build(t *testing.T, cfg *config.Config) {
 	t.Helper()
 	for i := range cfg.Listen {
-		if s := cfg.Listen[i].Unix; s != nil {
-			*s = config.Socket{Path: filepath.Join(t.TempDir(), "s"), Mode: s.Mode, UID: -1, GID: -1}
-			continue
-		}
-		cfg.Listen[i].Address = "127.0.0.1:0"
+		listenAnywhere(t, &cfg.Listen[i])
+	}
+	if cfg.Handout != nil {
+		listenAnywhere(t, &cfg.Handout.Listener)
 	}
 	cfg.Admin = "127.0.0.1:0"
 	if cfg.Probes != "" {
@@ -139,6 +138,15 @@ func build(t *testing.T, cfg *config.Config) {
 		t.Fatalf("package config accepts the file, but: %v", err)
 	}
 	a.closeListeners()
+}
+
+// listenAnywhere makes a listener one that there is room for on this machine.
+func listenAnywhere(t *testing.T, l *config.Listener) {
+	if s := l.Unix; s != nil {
+		*s = config.Socket{Path: filepath.Join(t.TempDir(), "s"), Mode: s.Mode, UID: -1, GID: -1}
+		return
+	}
+	l.Address = "127.0.0.1:0"
 }
 
 func writeText(t *testing.T, path, text string) {

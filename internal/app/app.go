@@ -43,6 +43,7 @@ type App struct {
 	log      *slog.Logger
 	engine   *refresher.Engine
 	admin    *admin.Admin
+	tokens   tokens
 	secrets  *secretFiles
 	registry *prometheus.Registry
 	data     []server // take the application's requests
@@ -64,12 +65,12 @@ func New(opt Options) (*App, error) {
 		m.Observe(ev)
 		logEvent(opt.Log, ev)
 	}})
-	pools, err := addTokens(a.engine, opt.Config, userAgent(opt.Version), opt.Log)
+	a.tokens, err = addTokens(a.engine, opt.Config, userAgent(opt.Version), opt.Log)
 	if err != nil {
 		return nil, err
 	}
-	a.secrets = newSecretFiles(opt.Config, pools, opt.Log)
-	handler, err := newProxy(opt.Config, pools, m, opt.Log)
+	a.secrets = newSecretFiles(opt.Config, a.tokens, opt.Log)
+	handler, err := newProxy(opt.Config, a.tokens, m, opt.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,22 @@ func (pools tokens) slots(plan *recipe.Plan) []proxy.Slot {
 	return slots
 }
 
+// handout returns the tokens that the configuration hands out.
+func (pools tokens) handout(cfg *config.Config) []proxy.HandoutToken {
+	var list []proxy.HandoutToken
+	for _, c := range cfg.Credentials {
+		if !slices.Contains(cfg.Handout.Credentials, c.Name) {
+			continue
+		}
+		for _, t := range c.Program.Tokens() {
+			list = append(list, proxy.HandoutToken{
+				Credential: c.Name, Token: t.Name, Pool: pools[tokenName{c.Name, t.Name}], Params: t.RequestParams,
+			})
+		}
+	}
+	return list
+}
+
 // loginTransport returns what logs in for a credential. It follows no redirect,
 // as no [http.RoundTripper] does. It speaks HTTP/1.1 alone: over HTTP/2 a server
 // that resets streams makes net/http send a request again and again, and a

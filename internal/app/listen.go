@@ -31,13 +31,12 @@ func (s *server) serve() error {
 // listen opens all listeners.
 func (a *App) listen(cfg *config.Config, handler http.Handler) error {
 	for _, l := range cfg.Listen {
-		h := a.askCallers(l, handler)
-		if l.Unix == nil { // no browser reaches a socket, so no page has to be kept away
-			h = guardOf(l, cfg.Routes).Wrap(h)
-		}
-		if err := a.open(&a.data, "requests", l, h); err != nil {
+		if err := a.open(&a.data, "requests", l, a.protect(l, cfg.Routes, handler)); err != nil {
 			return err
 		}
+	}
+	if err := a.listenForHandout(cfg); err != nil {
+		return err
 	}
 	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
 	if err := a.open(&a.control, "admin", config.Listener{Address: cfg.Admin}, guard.Wrap(a.admin.Handler())); err != nil {
@@ -47,6 +46,27 @@ func (a *App) listen(cfg *config.Config, handler http.Handler) error {
 		return nil
 	}
 	return a.open(&a.control, "probes", config.Listener{Address: cfg.Probes}, a.admin.Probes())
+}
+
+// listenForHandout opens the listener for tokens themselves, if there is one.
+func (a *App) listenForHandout(cfg *config.Config) error {
+	if cfg.Handout == nil {
+		return nil
+	}
+	h := proxy.NewHandout(a.tokens.handout(cfg), handoutWait, a.log)
+	return a.open(&a.data, "handout", cfg.Handout.Listener, a.protect(cfg.Handout.Listener, nil, h))
+}
+
+// handoutWait is how long a token is waited for that is to be handed out.
+const handoutWait = 5 * time.Second
+
+// protect returns h for those who may use l.
+func (a *App) protect(l config.Listener, routes []config.Route, h http.Handler) http.Handler {
+	h = a.askCallers(l, h)
+	if l.Unix != nil { // no browser reaches a socket, so no page has to be kept away
+		return h
+	}
+	return guardOf(l, routes).Wrap(h)
 }
 
 // askCallers returns h for the callers of l alone, if it names any.
@@ -123,6 +143,17 @@ func (a *App) closeListeners() {
 // Addr returns the address of the first listener for requests, or the path of
 // its socket.
 func (a *App) Addr() string { return a.data[0].listener.Addr().String() }
+
+// HandoutAddr returns the address of the listener that hands tokens out, or the
+// path of its socket; "" if there is none.
+func (a *App) HandoutAddr() string {
+	for _, s := range a.data {
+		if s.what == "handout" {
+			return s.listener.Addr().String()
+		}
+	}
+	return ""
+}
 
 // AdminAddr returns the address of the admin listener.
 func (a *App) AdminAddr() string { return a.control[0].listener.Addr().String() }

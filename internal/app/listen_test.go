@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"attache/internal/emulator"
+	"attache/proxy"
 )
 
 const callersToken = "a-callers-token-canary"
@@ -230,4 +232,64 @@ listen: {address: "127.0.0.1:0", origins: "https://app.example.com", callers: [{
 		t.Errorf("a preflight: %d", a.status)
 	}
 	w.good(w.do("GET", "/im/x", "", "Proxy-Authorization", "Bearer "+callersToken), "")
+}
+
+// A process without a proxy gets the token, and everybody else none.
+func TestHandoutOverASocket(t *testing.T) {
+	dir := t.TempDir()
+	writeToken(t, dir)
+	body := imBehind(t)
+	w := startIn(t, dir, fmt.Sprintf(`
+listen: 127.0.0.1:0
+handout: {unix: token.sock, callers: [{name: batch, uid: %d}]}
+`, os.Geteuid())+body)
+	tr := overSocket(filepath.Join(dir, "token.sock"))
+	ans, text, err := through(t, tr, "http://attache/token/im")
+	var out proxy.HandedOut
+	if err != nil || ans.StatusCode != 200 || json.Unmarshal([]byte(text), &out) != nil || out.Value == "" || out.Generation != 1 {
+		t.Fatalf("got %v %s %v", ans, text, err)
+	}
+	_, text, err = through(t, tr, "http://attache/token/im?not=1")
+	var renewed proxy.HandedOut
+	if err != nil || json.Unmarshal([]byte(text), &renewed) != nil || renewed.Generation != 2 || renewed.Value == out.Value {
+		t.Errorf("after a refusal: %s %v", text, err)
+	}
+	if ans, text, err := through(t, tr, "http://attache/im/x"); err != nil || ans.StatusCode != 404 {
+		t.Errorf("a route on the hand-out's listener: %v %s %v", ans, text, err)
+	}
+	if a := w.do("GET", "/token/im", ""); a.status != 404 {
+		t.Errorf("the hand-out on the routes' listener: %d %s", a.status, a.body)
+	}
+	w.stop()
+	logs := w.logs.String()
+	if !strings.Contains(logs, fmt.Sprintf(`msg="token handed out" credential=im token=%s generation=1 caller=batch uid=%d pid=%d`, out.Token, os.Geteuid(), os.Getpid())) {
+		t.Errorf("the log does not tell who got what:\n%s", logs)
+	}
+	if strings.Contains(logs, out.Value) || strings.Contains(logs, renewed.Value) {
+		t.Error("the log has a token")
+	}
+}
+
+func TestHandoutAsksWhoCalls(t *testing.T) {
+	dir := t.TempDir()
+	writeToken(t, dir)
+	w := startIn(t, dir, `
+listen: 127.0.0.1:0
+handout: {address: "127.0.0.1:0", callers: [{bearer: {file: token}}]}
+`+imBehind(t))
+	tr, url := &http.Transport{}, "http://"+w.app.HandoutAddr()+"/token/im"
+	for _, tc := range []struct {
+		header []string
+		want   int
+	}{
+		{nil, 407},
+		{[]string{"Proxy-Authorization", "Bearer another-token-of-some-length"}, 407},
+		{[]string{"Proxy-Authorization", "Bearer " + callersToken, "Origin", "https://foreign.example"}, 403},
+		{[]string{"Proxy-Authorization", "Bearer " + callersToken}, 200},
+	} {
+		ans, body, err := through(t, tr, url, tc.header...)
+		if err != nil || ans.StatusCode != tc.want || strings.Contains(body, `"value"`) != (tc.want == 200) {
+			t.Errorf("%v: %v %s %v, want %d", tc.header, ans, body, err, tc.want)
+		}
+	}
 }

@@ -145,6 +145,10 @@ func describe(cfg *Config) string {
 	for _, ln := range cfg.Listen {
 		describeListener(line, "listen", ln)
 	}
+	if h := cfg.Handout; h != nil {
+		describeListener(line, "handout", h.Listener)
+		line("  credentials %v", h.Credentials)
+	}
 	line("admin %s probes %q store %s log %v %s %s", cfg.Admin, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
 	for _, c := range cfg.Credentials {
 		line("credential %s recipe %s keyed by %v required %v", c.Name, c.Program.Recipe().Name, c.Program.RequestParams(), c.RequiredTokens)

@@ -48,6 +48,11 @@ func (l *loader) addresses(o yamldoc.Object) {
 			l.cfg.Probes = address
 		}
 	}
+	if v := o.Get("handout"); !v.IsZero() {
+		if at, ok := l.handout(v); ok {
+			use(at, l.cfg.Handout.place(), "handout")
+		}
+	}
 }
 
 // place returns the address or the path.

@@ -73,7 +73,9 @@ type loader struct {
 	recipes  map[string]*recipe.Recipe // recipe files read so far, by path; nil: broken, and reported
 	drafts   []*draft                  // the credentials, in the order of the file
 	byName   map[string]*draft
-	cfg      *Config
+	// handedOut is the list of credentials whose tokens are handed out.
+	handedOut yamldoc.Value
+	cfg       *Config
 }
 
 func (l *loader) warn(p yamldoc.Problem) { l.warnings = append(l.warnings, p) }
@@ -87,13 +89,14 @@ func (l *loader) path(p string) string {
 }
 
 func (l *loader) config(root yamldoc.Value) {
-	o := root.Object("listen", "admin", "probes", "store", "log", "credentials", "routes")
+	o := root.Object("listen", "admin", "probes", "handout", "store", "log", "credentials", "routes")
 	l.addresses(o)
 	l.store(o.Get("store"))
 	l.log(o.Get("log"))
 	l.credentials(o.Get("credentials"))
+	l.handoutCredentials(l.handedOut)
 	l.routes(o.Get("routes"))
-	if root.IsMap() && len(o.Get("routes").List(false)) == 0 {
+	if root.IsMap() && len(o.Get("routes").List(false)) == 0 && l.cfg.Handout == nil {
 		l.warn(root.Problem("there are no routes: every request will be answered 404"))
 	}
 	l.adviseOnCredentials()
