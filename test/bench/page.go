@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"html"
 	"slices"
 	"strings"
 )
@@ -76,7 +77,7 @@ func noise(r *results) string {
 	if highest > 0 {
 		text += fmt.Sprintf("nginx against itself in the same round came to %.2f–%.2f. ", lowest, highest)
 	}
-	if len(spreads) > 0 {
+	if len(spreads) > 0 && r.Settings.Rounds > 1 {
 		text += fmt.Sprintf("From round to round nginx's cost varied by %.0f %% in the worst case (greatest less least, of the median). ", 100*slices.Max(spreads))
 	}
 	if len(others) > 0 {
@@ -135,7 +136,11 @@ func memoryRows(r *results) [][]string {
 			}
 			loaded = append(loaded, cell)
 		}
-		rows = append(rows, append([]string{title(name), fmt.Sprintf("%.0f ms", median(starts)), megabytes(int64(median(idle)))}, loaded...))
+		start, rss := "–", "–"
+		if len(starts) > 0 {
+			start, rss = fmt.Sprintf("%.0f ms", median(starts)), megabytes(int64(median(idle)))
+		}
+		rows = append(rows, append([]string{title(name), start, rss}, loaded...))
 	}
 	return rows
 }
@@ -159,7 +164,7 @@ func invalidText(r *results) string {
 	for _, c := range r.Cases {
 		for _, p := range c.Proxies {
 			if reason, ok := p.valid(); !ok {
-				fmt.Fprintf(&b, "* %s, %s: invalid: %s\n", caseOf(c.Name).Title, title(p.Name), strings.ReplaceAll(reason, "\n", " "))
+				fmt.Fprintf(&b, "* %s, %s: invalid: %s\n", caseOf(c.Name).Title, title(p.Name), html.EscapeString(strings.ReplaceAll(reason, "\n", " ")))
 			}
 		}
 	}

@@ -146,7 +146,7 @@ func bar(b *strings.Builder, c caseResult, name string, y int, scale float64) {
 		return
 	}
 	middle := float64(y) + float64(barHeight)/2 + 1
-	right := barLeft + max(ratio.Median, ratio.Max)*scale
+	right := barLeft + max(ratio.Median, ratio.Max, 1)*scale // beyond the dashed line
 	fmt.Fprintf(b, "    <rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>\n", barClass, barLeft, y+1, ratio.Median*scale, barHeight)
 	fmt.Fprintf(b, "    <line class=\"range\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", barLeft+ratio.Min*scale, middle, barLeft+ratio.Max*scale, middle)
 	fmt.Fprintf(b, "    <text%s x=\"%.1f\" y=\"%d\">%.1f× · %.1f µs</text>\n", textClass, right+8, base, ratio.Median, p.of(sample.cost))

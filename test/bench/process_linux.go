@@ -58,7 +58,7 @@ func read(pids []int, loadCore, proxyCore int) (reading, error) {
 		if err != nil {
 			return reading{}, err
 		}
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		text, err := os.ReadFile(procPath(pid) + "/stat")
 		if err != nil {
 			return reading{}, err
 		}
@@ -135,14 +135,25 @@ func (p *process) stop() {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 	}
-	// Children of a process that was killed; the group tells them from others that
-	// got their numbers meanwhile.
 	for _, pid := range pids[1:] {
-		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
-			if stat, err := parseProcStat(string(text)); err == nil && stat.Group == pids[0] {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
+		endChild(pid, pids[0])
+	}
+}
+
+// endChild ends what a process of that group left behind, and waits until it
+// is gone. The group tells it from another that got its number meanwhile.
+func endChild(pid, group int) {
+	for range 1000 {
+		text, err := os.ReadFile(procPath(pid) + "/stat")
+		if err != nil {
+			return
 		}
+		stat, err := parseProcStat(string(text))
+		if err != nil || stat.Group != group || stat.State == "Z" {
+			return
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -15,8 +15,11 @@ import (
 // architectures that Go runs on.
 const ticksPerSecond = 100
 
+func procPath(pid int) string { return "/proc/" + strconv.Itoa(pid) }
+
 // procStat is what is needed of /proc/PID/stat.
 type procStat struct {
+	State        string // Z: it ended, and its parent has not asked how
 	Parent       int
 	Group        int    // of processes, as for signals
 	User, System uint64 // ticks
@@ -39,7 +42,7 @@ func parseProcStat(text string) (procStat, error) {
 	g, err2 := strconv.Atoi(fields[group])
 	u, err3 := strconv.ParseUint(fields[user], 10, 64)
 	s, err4 := strconv.ParseUint(fields[system], 10, 64)
-	return procStat{p, g, u, s}, errors.Join(err1, err2, err3, err4)
+	return procStat{fields[0], p, g, u, s}, errors.Join(err1, err2, err3, err4)
 }
 
 // tree returns a process and its descendants, given the parent of each process.
@@ -70,7 +73,7 @@ func processTree(root int) ([]int, error) {
 		if err != nil {
 			continue
 		}
-		text, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		text, err := os.ReadFile(procPath(pid) + "/stat")
 		if err != nil {
 			continue // it ended meanwhile
 		}
@@ -97,7 +100,7 @@ func parseRSS(status string) (int64, error) {
 func residentMemory(pids []int) (int64, error) {
 	var sum int64
 	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		text, err := os.ReadFile(procPath(pid) + "/status")
 		if err != nil {
 			return 0, err
 		}
