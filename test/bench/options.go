@@ -35,9 +35,10 @@ const usage = `Compare attache with other proxies in front of the same upstream.
   make bench ARGS="--rounds 7 --seconds 5 --cases small,tls --proxies attache,nginx"
 
 Each proxy adds the same header, is pinned to one core and meets the same load.
-The results are printed and kept in build/bench/results.json. A run of all cases
-and all proxies, with at least 5 rounds of at least 1 s, also rewrites the
-generated parts of docs/performance.md, and docs/pictures/performance.svg.
+The results are printed and kept in build/bench/partial.json. A full run, of all
+cases and all proxies with at least 5 rounds of at least 1 s, keeps them in
+build/bench/results.json instead, and rewrites the generated parts of
+docs/performance.md, and docs/pictures/performance.svg.
 
 Let the machine do nothing else meanwhile. ^C ends everything that was started.
 

@@ -89,8 +89,8 @@ type process struct {
 }
 
 // start runs a program on a core. The calling goroutine must be locked to the
-// main thread: the program is killed when the thread that started it ends, so
-// that nothing outlives a bench that was killed.
+// main thread: when the thread that started it ends, the program is told to end
+// too, so that nothing outlives a bench that was killed.
 func start(core, back int, folder, output string, argv, env []string) (*process, error) {
 	file, err := os.Create(output)
 	if err != nil {
@@ -101,7 +101,7 @@ func start(core, back int, folder, output string, argv, env []string) (*process,
 	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, file, file
 	cmd.Env = append(os.Environ(), env...)
 	// A group of its own: ^C reaches this process, which ends the proxies.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := setAffinity(core); err != nil {
 		return nil, err
 	}
