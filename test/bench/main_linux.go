@@ -77,7 +77,7 @@ func compare(ctx context.Context, opt *options, stdout io.Writer) error {
 	if err := res.save(path); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s\nThe results are in %s; it took %s.\n", mainTable(res), path, seconds(res.Took).Round(time.Second))
+	fmt.Fprintf(stdout, "%s\n%sThe results are in %s; it took %s.\n", mainTable(res), noise(res), path, seconds(res.Took).Round(time.Second))
 	if opt.complete || opt.Write {
 		if err := writeDocs(opt.Docs, res); err != nil {
 			return err

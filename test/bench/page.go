@@ -83,6 +83,9 @@ func noise(r *results) string {
 	if len(others) > 0 {
 		text += fmt.Sprintf("Of the proxies' core others, the kernel included, used %.1f %% in the median and %.0f %% at most; the hypervisor took %.0f %% at most.",
 			100*median(others), 100*slices.Max(others), 100*slices.Max(steal))
+		if median(others) > 0.05 {
+			text += " **The machine was busy with something else: the figures mean little.**"
+		}
 	}
 	return strings.TrimSpace(text) + "\n"
 }

@@ -133,7 +133,7 @@ func bar(b *strings.Builder, c caseResult, name string, y int, scale float64) {
 	fmt.Fprintf(b, "    <text%s x=\"16\" y=\"%d\">%s</text>\n", textClass, base, html.EscapeString(title(name)))
 	p := c.proxy(name)
 	if p == nil {
-		fmt.Fprintf(b, "    <text class=\"note\" x=\"%d\" y=\"%d\">not measured</text>\n", barLeft, base)
+		fmt.Fprintf(b, "    <text class=\"note\" x=\"%.1f\" y=\"%d\">not measured</text>\n", barLeft+scale+8, base)
 		return
 	}
 	ratio, ok := c.ratio(name)
@@ -142,7 +142,7 @@ func bar(b *strings.Builder, c caseResult, name string, y int, scale float64) {
 		if _, ok := p.valid(); !ok {
 			word = "invalid"
 		}
-		fmt.Fprintf(b, "    <text class=\"note\" x=\"%d\" y=\"%d\">%s</text>\n", barLeft, base, word)
+		fmt.Fprintf(b, "    <text class=\"note\" x=\"%.1f\" y=\"%d\">%s</text>\n", barLeft+scale+8, base, word)
 		return
 	}
 	middle := float64(y) + float64(barHeight)/2 + 1

@@ -74,6 +74,23 @@ func TestReport(t *testing.T) {
 	golden(t, "terminal.txt", terminal)
 }
 
+func TestABusyMachineIsSaid(t *testing.T) {
+	r := trial()
+	if text := noise(r); strings.Contains(text, "busy") {
+		t.Errorf("one noisy round of many: %s", text)
+	}
+	for _, c := range r.Cases {
+		for _, p := range c.Proxies {
+			for i := range p.Samples {
+				p.Samples[i].Others = 0.1
+			}
+		}
+	}
+	if text := noise(r); !strings.Contains(text, "busy") {
+		t.Errorf("every round was noisy: %s", text)
+	}
+}
+
 // What is read back from the file gives the same page and picture.
 func TestReportIsMadeOfTheFileAlone(t *testing.T) {
 	r := trial()
