@@ -11,7 +11,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 REVISION  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 # How long each fuzz target runs.
 FUZZTIME  ?= 30s
-# Arguments of `make demo`: ARGS="--for 30s".
+# Arguments of `make demo` and `make bench`: ARGS="--for 30s", ARGS="--quick".
 ARGS      ?=
 
 GO_BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath \
@@ -47,7 +47,11 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Run the Go benchmarks
+bench: build ## Compare with nginx, haproxy and others, 13 minutes; ARGS="-h" tells more
+	BUILD_DIR=$(BUILD_DIR) scripts/bench.sh $(ARGS)
+
+.PHONY: microbench
+microbench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: cover

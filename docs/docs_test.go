@@ -63,6 +63,10 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), []byte(shop), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	bench := yamlBlocks(section(t, read(t, "performance.md"), "## Configurations"))[1]
+	if err := os.WriteFile(filepath.Join(dir, "bench.yaml"), []byte(bench), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	writeKeys(t, dir)
 	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET", "CI_TOKEN", "JOB_TOKEN"} {
 		t.Setenv(name, "from-the-environment")

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Gets the proxies that attache is compared with, and compares. Arguments are
+# those of test/bench; -h lists them. BUILD_DIR (build) has attache already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=${BUILD_DIR:-build}
+tools=$build/tools
+caddy=v2.11.9
+
+# Which proxies the arguments name, to get no others.
+proxies=nginx,haproxy,caddy
+previous=
+for arg in "$@"; do
+	case $arg in
+	-h | -help | --help | -render* | --render*) proxies= ;;
+	-proxies=* | --proxies=*) proxies=${arg#*=} ;;
+	esac
+	case $previous in
+	-proxies | --proxies) proxies=$arg ;;
+	esac
+	previous=$arg
+done
+
+wanted() { [[ ,$proxies, == *,$1,* ]]; }
+
+# from_debian installs a server's package, without starting the server.
+from_debian() {
+	if ! wanted "$1" || PATH=$PATH:/usr/sbin command -v "$1" >/dev/null; then
+		return
+	fi
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "bench: installing the package $1" >&2
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$1" >&2 && return
+	fi
+	echo "bench: $1 IS MISSING: install the package $1 (apt-get install $1)" >&2
+}
+
+from_debian nginx
+from_debian haproxy
+mkdir -p "$tools"
+if wanted caddy && ! [ -x "$tools/caddy" ]; then
+	echo "bench: building Caddy $caddy; this takes some minutes, once" >&2
+	GOBIN=$(cd "$tools" && pwd) GOFLAGS='' nice go install "github.com/caddyserver/caddy/v2/cmd/caddy@$caddy" ||
+		echo "bench: caddy IS MISSING: it could not be built" >&2
+fi
+go build -o "$tools/bench" ./test/bench
+exec "$tools/bench" --dir "$build/bench" --attache "$build/attache" --tools "$tools" "$@"
