@@ -29,17 +29,17 @@ func TestInterimAnswers(t *testing.T) {
 		seen := make(chan struct{})
 		s := between(t, plan, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
+			w.WriteHeader(102)
+			<-seen // the client has it before the upstream goes on
 			h["Link"], h["Token"], h["X-Echo"] = []string{"</a.css>"}, []string{"secret"}, []string{"/?key=good-token"}
 			w.WriteHeader(103)
-			<-seen // the client has it before the upstream goes on
 			clear(h)
-			w.WriteHeader(102)
 			h["Content-Type"] = []string{"text/plain"}
 			io.WriteString(w, "done")
 		}), h2)
 		var got []string
 		trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-			if got = append(got, fmt.Sprint(code, " ", header.Get("Link"))); code == 103 {
+			if got = append(got, fmt.Sprint(code, " ", header.Get("Link"))); code == 102 {
 				close(seen)
 			}
 			if header.Get("Token") != "" || strings.Contains(fmt.Sprint(header), "good") {
@@ -59,7 +59,7 @@ func TestInterimAnswers(t *testing.T) {
 		if text, err := io.ReadAll(ans.Body); string(text) != "done" || err != nil || ans.StatusCode != 200 {
 			t.Errorf("%v, %q, %v", ans, text, err)
 		}
-		if strings.Join(got, ", ") != "103 </a.css>, 102 " || ans.Header["Link"] != nil || ans.Header.Get("Content-Type") != "text/plain" {
+		if strings.Join(got, ", ") != "102 , 103 </a.css>" || ans.Header["Link"] != nil || ans.Header.Get("Content-Type") != "text/plain" {
 			t.Errorf("the client saw %q, then %v", got, ans.Header)
 		}
 	})
@@ -166,5 +166,10 @@ func TestInterimRelay(t *testing.T) {
 			t.Errorf("ended: %t, %d passed on", ended, before)
 		}
 		r.end()
+		nobody := &interimRelay{}
+		if nobody.got(103, nil) != nil {
+			t.Error("without anybody to pass them to they fail")
+		}
+		nobody.end()
 	})
 }

@@ -90,8 +90,8 @@ type Route struct {
 type Sender interface {
 	// Send sends a request and returns its final answer. The header of req
 	// becomes the sender's. onInterim gets the interim answers but 100 and 101,
-	// one after the other and none after Send has returned. It is safe for
-	// concurrent use.
+	// one after the other and none after Send has returned; nil: they are
+	// dropped. It is safe for concurrent use.
 	Send(req *http.Request, onInterim func(status int, header http.Header) error) (*http.Response, error)
 }
 

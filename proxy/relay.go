@@ -212,6 +212,9 @@ func (c *call) firstRead(ans *http.Response, buf []byte) (int, error) {
 		c.flush()
 		return ans.Body.Read(buf)
 	}
+	if b, ok := ans.Body.(interface{ Buffered() bool }); ok && b.Buffered() {
+		return ans.Body.Read(buf) // without waiting
+	}
 	g := newGate(headDelay, c.flush)
 	defer g.stop()
 	if !g.enter() {

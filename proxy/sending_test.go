@@ -121,75 +121,79 @@ func TestResetWhileTheClientIsSlow(t *testing.T) {
 // TestStaleConnections: any number of idle connections that die of a second
 // request cost it two attempts at most.
 func TestStaleConnections(t *testing.T) {
-	const stale = 40
-	for method, want := range map[string]int64{"GET": 2, "DELETE": 2, "POST": 1} {
-		t.Run(method, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var first, got atomic.Int64
-				all := make(chan struct{})
-				n := &pipes{serve: func(n int, conn net.Conn) {
-					if _, err := swallowOnce(conn); err != nil {
-						return
+	eachClient(t, func(t *testing.T, client func(*TransportConfig)) {
+		const stale = 40
+		for method, want := range map[string]int64{"GET": 2, "DELETE": 2, "POST": 1} {
+			t.Run(method, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var first, got atomic.Int64
+					all := make(chan struct{})
+					n := &pipes{serve: func(n int, conn net.Conn) {
+						if _, err := swallowOnce(conn); err != nil {
+							return
+						}
+						if n > stale { // a new connection does not help either
+							got.Add(1)
+							return
+						}
+						if first.Add(1) == stale {
+							close(all)
+						}
+						<-all // so that each has a connection of its own
+						io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+						if _, err := swallowOnce(conn); err == nil {
+							got.Add(1)
+						}
+					}}
+					p, end := pipeProxy(t, n, client)
+					defer end()
+					var warm sync.WaitGroup
+					for range stale {
+						warm.Go(func() { get(p, "/") })
 					}
-					if n > stale { // a new connection does not help either
-						got.Add(1)
-						return
+					warm.Wait()
+					synctest.Wait()
+					w := do(p, method, "/", "")
+					if w.Code != 502 || got.Load() != want {
+						t.Errorf("status %d, sent %d times, want %d", w.Code, got.Load(), want)
 					}
-					if first.Add(1) == stale {
-						close(all)
-					}
-					<-all // so that each has a connection of its own
-					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-					if _, err := swallowOnce(conn); err == nil {
-						got.Add(1)
-					}
-				}}
-				p, end := pipeProxy(t, n)
-				defer end()
-				var warm sync.WaitGroup
-				for range stale {
-					warm.Go(func() { get(p, "/") })
-				}
-				warm.Wait()
-				synctest.Wait()
-				w := do(p, method, "/", "")
-				if w.Code != 502 || got.Load() != want {
-					t.Errorf("status %d, sent %d times, want %d", w.Code, got.Load(), want)
-				}
+				})
 			})
-		})
-	}
+		}
+	})
 }
 
 // TestIdempotencyKey: it reaches the upstream, but does not make a POST one that
 // the transport sends again.
 func TestIdempotencyKey(t *testing.T) {
-	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
-		for method, want := range map[string]int{"POST": 502, "PATCH": 502, "PUT": 200} {
-			t.Run(method, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					heads := make(chan http.Header, 3)
-					n := &pipes{serve: func(n int, conn net.Conn) {
-						if answerOnce(conn); n > 1 {
-							return
+	eachClient(t, func(t *testing.T, client func(*TransportConfig)) {
+		for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+			for method, want := range map[string]int{"POST": 502, "PATCH": 502, "PUT": 200} {
+				t.Run(method, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						heads := make(chan http.Header, 3)
+						n := &pipes{serve: func(n int, conn net.Conn) {
+							if answerOnce(conn); n > 1 {
+								return
+							}
+							if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+								io.Copy(io.Discard, r.Body)
+								heads <- r.Header
+							}
+						}}
+						p, end := pipeProxy(t, n, client)
+						defer end()
+						get(p, "/")
+						synctest.Wait()
+						if w := do(p, method, "/", "x", key, "one"); w.Code != want {
+							t.Errorf("status %d, want %d", w.Code, want)
 						}
-						if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-							io.Copy(io.Discard, r.Body)
-							heads <- r.Header
+						if got := (<-heads).Values(key); strings.Join(got, ",") != "one" {
+							t.Errorf("the upstream saw %s: %q", key, got)
 						}
-					}}
-					p, end := pipeProxy(t, n)
-					defer end()
-					get(p, "/")
-					synctest.Wait()
-					if w := do(p, method, "/", "x", key, "one"); w.Code != want {
-						t.Errorf("status %d, want %d", w.Code, want)
-					}
-					if got := (<-heads).Values(key); strings.Join(got, ",") != "one" {
-						t.Errorf("the upstream saw %s: %q", key, got)
-					}
+					})
 				})
-			})
+			}
 		}
-	}
+	})
 }

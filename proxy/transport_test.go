@@ -88,6 +88,17 @@ func pipeProxy(t *testing.T, n *pipes, change ...func(*TransportConfig)) (*Proxy
 	}
 }
 
+// eachClient runs a test with either client that speaks HTTP/1.1: the one of our
+// own, and net/http's, which requests through a proxy take.
+func eachClient(t *testing.T, f func(t *testing.T, change func(*TransportConfig))) {
+	t.Run("own", func(t *testing.T) { f(t, func(*TransportConfig) {}) })
+	t.Run("net/http", func(t *testing.T) {
+		f(t, func(c *TransportConfig) {
+			c.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example"})
+		})
+	})
+}
+
 // deadConn fails all writes once dead is set, and its reads block until it is
 // closed, like a connection whose other end has just vanished.
 type deadConn struct {
@@ -120,104 +131,110 @@ func (c *deadConn) Close() error {
 // TestUnwrittenRequestIsRetried: not a byte of it was written, so it is sent
 // again on another connection, whatever its method and with its body.
 func TestUnwrittenRequestIsRetried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bodies := make(chan string, 2)
-		var first *deadConn
-		n := &pipes{
-			serve: func(_ int, conn net.Conn) {
-				if text, err := answerOnce(conn); err == nil {
-					bodies <- text
-				}
-			},
-			wrap: func(n int, conn net.Conn) net.Conn {
-				if n > 1 {
-					return conn
-				}
-				first = &deadConn{Conn: conn, shut: make(chan struct{})}
-				return first
-			},
-		}
-		p, end := pipeProxy(t, n)
-		defer end()
-		if w := do(p, "POST", "/", "one"); w.Code != 200 {
-			t.Fatalf("status %d", w.Code)
-		}
-		synctest.Wait()
-		first.dead.Store(true)
-		if w := do(p, "POST", "/", "two"); w.Code != 200 {
-			t.Errorf("status %d: %s", w.Code, w.Body)
-		}
-		if one, two := <-bodies, <-bodies; one != "one" || two != "two" || n.dialed != 2 {
-			t.Errorf("the upstream read %s and %s on %d connections", one, two, n.dialed)
-		}
+	eachClient(t, func(t *testing.T, client func(*TransportConfig)) {
+		synctest.Test(t, func(t *testing.T) {
+			bodies := make(chan string, 2)
+			var first *deadConn
+			n := &pipes{
+				serve: func(_ int, conn net.Conn) {
+					if text, err := answerOnce(conn); err == nil {
+						bodies <- text
+					}
+				},
+				wrap: func(n int, conn net.Conn) net.Conn {
+					if n > 1 {
+						return conn
+					}
+					first = &deadConn{Conn: conn, shut: make(chan struct{})}
+					return first
+				},
+			}
+			p, end := pipeProxy(t, n, client)
+			defer end()
+			if w := do(p, "POST", "/", "one"); w.Code != 200 {
+				t.Fatalf("status %d", w.Code)
+			}
+			synctest.Wait()
+			first.dead.Store(true)
+			if w := do(p, "POST", "/", "two"); w.Code != 200 {
+				t.Errorf("status %d: %s", w.Code, w.Body)
+			}
+			if one, two := <-bodies, <-bodies; one != "one" || two != "two" || n.dialed != 2 {
+				t.Errorf("the upstream read %s and %s on %d connections", one, two, n.dialed)
+			}
+		})
 	})
 }
 
 // TestSwallowedRequest: the connection was reused and closes before any answer,
 // after the request was written. Only idempotent methods are sent again.
 func TestSwallowedRequest(t *testing.T) {
-	for method, want := range map[string]int{"GET": 200, "PUT": 200, "DELETE": 200, "POST": 502, "PATCH": 502} {
-		t.Run(method, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				n := &pipes{serve: func(n int, conn net.Conn) {
-					if text, err := answerOnce(conn); err != nil || n == 2 && text != "two" {
-						t.Errorf("the upstream read %q, %v", text, err)
+	eachClient(t, func(t *testing.T, client func(*TransportConfig)) {
+		for method, want := range map[string]int{"GET": 200, "PUT": 200, "DELETE": 200, "POST": 502, "PATCH": 502} {
+			t.Run(method, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := &pipes{serve: func(n int, conn net.Conn) {
+						if text, err := answerOnce(conn); err != nil || n == 2 && text != "two" {
+							t.Errorf("the upstream read %q, %v", text, err)
+						}
+						if n == 1 {
+							swallowOnce(conn) // the second request; then the connection closes
+						}
+					}}
+					p, end := pipeProxy(t, n, client)
+					defer end()
+					if w := do(p, "POST", "/", "one"); w.Code != 200 {
+						t.Fatalf("status %d", w.Code)
 					}
-					if n == 1 {
-						swallowOnce(conn) // the second request; then the connection closes
+					synctest.Wait()
+					if w := do(p, method, "/", "two"); w.Code != want {
+						t.Errorf("status %d, want %d: %s", w.Code, want, w.Body)
 					}
-				}}
-				p, end := pipeProxy(t, n)
-				defer end()
-				if w := do(p, "POST", "/", "one"); w.Code != 200 {
-					t.Fatalf("status %d", w.Code)
-				}
-				synctest.Wait()
-				if w := do(p, method, "/", "two"); w.Code != want {
-					t.Errorf("status %d, want %d: %s", w.Code, want, w.Body)
-				}
-				if method == "PUT" && n.dialed != 2 {
-					t.Errorf("%d connections", n.dialed)
-				}
+					if method == "PUT" && n.dialed != 2 {
+						t.Errorf("%d connections", n.dialed)
+					}
+				})
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestTransportTimeouts(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		header []string
-		after  time.Duration
-		want   int
-	}{
-		{"in time", nil, 59 * time.Second, 200},
-		{"too late", nil, 61 * time.Second, 504},
-		{"an upgrade may take longer", []string{"Connection", "Upgrade", "Upgrade", "websocket"}, time.Hour, 200},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				n := &pipes{serve: func(_ int, conn net.Conn) {
-					r, err := http.ReadRequest(bufio.NewReader(conn))
-					if err != nil {
-						return
+	eachClient(t, func(t *testing.T, client func(*TransportConfig)) {
+		for _, tc := range []struct {
+			name   string
+			header []string
+			after  time.Duration
+			want   int
+		}{
+			{"in time", nil, 59 * time.Second, 200},
+			{"too late", nil, 61 * time.Second, 504},
+			{"an upgrade may take longer", []string{"Connection", "Upgrade", "Upgrade", "websocket"}, time.Hour, 200},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := &pipes{serve: func(_ int, conn net.Conn) {
+						r, err := http.ReadRequest(bufio.NewReader(conn))
+						if err != nil {
+							return
+						}
+						r.Body.Close()
+						time.Sleep(tc.after)
+						fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+					}}
+					p, end := pipeProxy(t, n, client, func(c *TransportConfig) { c.HeaderTimeout = time.Minute })
+					defer end()
+					w := get(p, "/", tc.header...)
+					if w.Code != tc.want {
+						t.Errorf("status %d, want %d", w.Code, tc.want)
 					}
-					r.Body.Close()
-					time.Sleep(tc.after)
-					fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-				}}
-				p, end := pipeProxy(t, n, func(c *TransportConfig) { c.HeaderTimeout = time.Minute })
-				defer end()
-				w := get(p, "/", tc.header...)
-				if w.Code != tc.want {
-					t.Errorf("status %d, want %d", w.Code, tc.want)
-				}
-				if status := w.Header().Get("Proxy-Status"); tc.want == 504 && status != "attache; error=http_response_timeout" {
-					t.Errorf("Proxy-Status is %q", status)
-				}
+					if status := w.Header().Get("Proxy-Status"); tc.want == 504 && status != "attache; error=http_response_timeout" {
+						t.Errorf("Proxy-Status is %q", status)
+					}
+				})
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestTransportFailures(t *testing.T) {

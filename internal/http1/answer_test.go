@@ -199,3 +199,36 @@ func TestReadingInPieces(t *testing.T) {
 		}
 	}
 }
+
+// TestBuffered: only if the next read cannot wait.
+func TestBuffered(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\n"
+	for text, want := range map[string]bool{
+		"Content-Length: 5\r\n\r\n":                    false,
+		"Content-Length: 5\r\n\r\na":                   true,
+		"\r\n":                                         false,
+		"\r\na":                                        true,
+		"Transfer-Encoding: chunked\r\n\r\n":           false,
+		"Transfer-Encoding: chunked\r\n\r\n5":          false,
+		"Transfer-Encoding: chunked\r\n\r\n5\r\n":      false,
+		"Transfer-Encoding: chunked\r\n\r\n5\r\na":     true,
+		"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n":  true,
+		"Transfer-Encoding: chunked\r\n\r\n5;x=y\r\na": true,
+	} {
+		c, _ := scriptedClient(head+text, 1<<20)
+		ans, err := c.Do(request(t.Context(), "GET", ""), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := ans.Body.(*answerBody)
+		if body.Buffered() != want {
+			t.Errorf("%q: %t", text, !want)
+		}
+		if n, err := body.Read(make([]byte, 1)); want && n == 0 && err != io.EOF {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+		if ans.Body.Close(); body.Buffered() {
+			t.Errorf("%q: after the end", text)
+		}
+	}
+}

@@ -64,3 +64,38 @@ func dialer(address string) func(context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
 }
+
+// canned is a connection that answers each write.
+type canned struct {
+	scripted
+	answer string
+}
+
+func (c *canned) Write(p []byte) (int, error) {
+	c.text = c.answer
+	return len(p), nil
+}
+
+// BenchmarkAlone is the client's own share: there is no network below it.
+func BenchmarkAlone(b *testing.B) {
+	const head = "HTTP/1.1 200 OK\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\nContent-Type: application/json\r\nServer: x\r\nContent-Length: 200\r\n\r\n"
+	conn := &canned{scripted{piece: 1 << 20}, head + strings.Repeat("x", 200)}
+	c := New(Config{Dial: func(context.Context) (net.Conn, error) { return conn, nil }})
+	u := &url.URL{Scheme: "http", Host: "up.example", Path: "/path", RawQuery: "x=1"}
+	header := http.Header{"User-Agent": {"bench"}, "Accept": {"*/*"}, "Authorization": {"Bearer token"}}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r := (&http.Request{Method: "GET", URL: u, Header: header, Host: u.Host}).WithContext(ctx)
+	p := make([]byte, 4<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		ans, err := c.Do(r, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, err := ans.Body.Read(p); n != 200 || err != io.EOF {
+			b.Fatal(n, err)
+		}
+		ans.Body.Close()
+	}
+}

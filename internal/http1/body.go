@@ -9,6 +9,20 @@ import (
 
 var errBusy = errors.New("the answer's body is read by two at once")
 
+// Buffered reports whether some of the body has come along with the head, so that
+// the next read need not wait. Nobody may read or close the body meanwhile.
+func (b *answerBody) Buffered() bool {
+	if b.state.Load() != stateIdle {
+		return false
+	}
+	there := b.conn.buf[b.conn.r:b.conn.w]
+	if b.kind == bodyChunked && b.part != partData {
+		end := bytes.IndexByte(there, '\n')
+		return b.part == partSize && end >= 0 && end+1 < len(there)
+	}
+	return len(there) > 0
+}
+
 // readAll reads a body that ends with the connection.
 func (b *answerBody) readAll(p []byte) (int, error) {
 	c := b.conn
