@@ -206,8 +206,8 @@ func (h *hold) Read(p []byte) (int, error) {
 	return h.body.Read(p)
 }
 
-// Ready reports whether the first read returns at once.
-func (h *hold) Ready() bool {
+// Buffered reports whether the first read returns at once.
+func (h *hold) Buffered() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.raw) > 0 || h.err != nil

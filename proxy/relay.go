@@ -205,15 +205,12 @@ func (c *call) copyBody(ans *http.Response) error {
 // firstRead reads the beginning of the body. The head leaves with it, or before
 // it if that takes long.
 func (c *call) firstRead(ans *http.Response, buf []byte) (int, error) {
-	if b, ok := ans.Body.(interface{ Ready() bool }); ok && b.Ready() {
-		return ans.Body.Read(buf)
+	if b, ok := ans.Body.(interface{ Buffered() bool }); ok && b.Buffered() {
+		return ans.Body.Read(buf) // without waiting
 	}
 	if _, held := ans.Body.(*hold); held || isStream(ans.Header.Get("Content-Type")) {
 		c.flush()
 		return ans.Body.Read(buf)
-	}
-	if b, ok := ans.Body.(interface{ Buffered() bool }); ok && b.Buffered() {
-		return ans.Body.Read(buf) // without waiting
 	}
 	g := newGate(headDelay, c.flush)
 	defer g.stop()

@@ -23,6 +23,13 @@ func (b *answerBody) Buffered() bool {
 	return len(there) > 0
 }
 
+// Whole reports whether all that is left of a body of known length is here, so
+// that it can be read to its end without waiting. Nobody may read or close the
+// body meanwhile.
+func (b *answerBody) Whole() bool {
+	return b.kind == bodyCounted && b.state.Load() == stateIdle && int64(b.conn.w-b.conn.r) >= b.left
+}
+
 // readAll reads a body that ends with the connection.
 func (b *answerBody) readAll(p []byte) (int, error) {
 	c := b.conn
