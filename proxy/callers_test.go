@@ -181,8 +181,9 @@ func TestCallersTokenStaysHere(t *testing.T) {
 	c := NewCallers([]Caller{{Name: "billing", Bearer: secret.New(billingToken)}}, nil)
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Proxy-Authorization", "Bearer "+billingToken)
+	r.Header.Set("X-Other", "kept")
 	c.Wrap(p).ServeHTTP(httptest.NewRecorder(), r)
-	if len(sent) == 0 || len(sent["Proxy-Authorization"]) > 0 {
+	if sent.Get("X-Other") != "kept" || len(sent["Proxy-Authorization"]) > 0 {
 		t.Errorf("the upstream got %v", sent)
 	}
 	if text := logs.String(); !strings.Contains(text, "caller=billing") || strings.Contains(text, "canary") {

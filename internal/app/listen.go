@@ -39,13 +39,23 @@ func (a *App) listen(cfg *config.Config, handler http.Handler) error {
 		return err
 	}
 	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
-	if err := a.open(&a.control, "admin", config.Listener{Address: cfg.Admin}, guard.Wrap(a.admin.Handler())); err != nil {
+	if err := a.open(&a.control, "admin", controlListener(cfg.Admin), guard.Wrap(a.admin.Handler())); err != nil {
 		return err
 	}
 	if cfg.Probes == "" {
 		return nil
 	}
-	return a.open(&a.control, "probes", config.Listener{Address: cfg.Probes}, a.admin.Probes())
+	return a.open(&a.control, "probes", controlListener(cfg.Probes), a.admin.Probes())
+}
+
+// controlConnections is how many clients may look at admin, or at probes, at a
+// time: people, Prometheus and the kubelet are few.
+const controlConnections = 200
+
+func controlListener(address string) config.Listener {
+	b := config.DefaultBounds()
+	b.Connections = controlConnections
+	return config.Listener{Address: address, Bounds: b}
 }
 
 // listenForHandout opens the listener for tokens themselves, if there is one.
@@ -93,27 +103,16 @@ func (a *App) open(servers *[]server, what string, l config.Listener, h http.Han
 	if err != nil {
 		return fmt.Errorf("listen for %s: %w", what, err)
 	}
-	// HTTP/2 without TLS is for gRPC, whose clients begin with it at once
-	// ("prior knowledge"); an upgrade to it is refused by the proxy.
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	s := &http.Server{
-		Handler:           h,
-		Protocols:         protocols,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
+	b := proxy.Bounds(l.Bounds)
+	s := b.Server(h)
+	s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	if l.TLS != nil {
 		s.TLSConfig = l.TLS.ServerConfig()
 	}
 	if l.Unix != nil {
 		s.ConnContext = withPeer
 	}
-	*servers = append(*servers, server{what, s, listener, len(l.Callers)})
+	*servers = append(*servers, server{what, s, b.Listener(listener), len(l.Callers)})
 	return nil
 }
 

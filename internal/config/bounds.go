@@ -20,14 +20,14 @@ type Bounds struct {
 	Stall time.Duration
 }
 
-// defaultBounds returns what holds where the file says nothing.
-func defaultBounds() Bounds {
+// DefaultBounds returns what holds where the file says nothing.
+func DefaultBounds() Bounds {
 	return Bounds{Connections: 10000, Header: 64 << 10, HeaderTimeout: 10 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute}
 }
 
 // bounds reads the limits of a listener.
 func bounds(v yamldoc.Value) Bounds {
-	b := defaultBounds()
+	b := DefaultBounds()
 	o := v.Object("connections", "header", "header_timeout", "idle", "stall")
 	if n, ok := o.Get("connections").Int(1, 1000000); ok {
 		b.Connections = int(n)

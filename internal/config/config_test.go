@@ -195,7 +195,7 @@ func describeListener(line func(string, ...any), what string, ln Listener) {
 		}
 		line("  caller %q by %s", c.Name, known)
 	}
-	if ln.Bounds != defaultBounds() {
+	if ln.Bounds != DefaultBounds() {
 		line("  limits %+v", ln.Bounds)
 	}
 }

@@ -20,7 +20,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 		taken[place] = key
 	}
 	if !o.Has("listen") {
-		l.cfg.Listen = []Listener{{Address: defaultListen, Loopback: true, Bounds: defaultBounds()}}
+		l.cfg.Listen = []Listener{{Address: defaultListen, Loopback: true, Bounds: DefaultBounds()}}
 		taken[defaultListen] = "listen, by default,"
 	}
 	if !o.Has("admin") {
@@ -76,7 +76,7 @@ func listenItems(v yamldoc.Value) []yamldoc.Value {
 // address or the socket itself.
 func (l *loader) listener(v yamldoc.Value) (ln Listener, at yamldoc.Value, ok bool) {
 	if !v.IsMap() {
-		ln.Bounds = defaultBounds()
+		ln.Bounds = DefaultBounds()
 		ln.Address, ln.Loopback, ok = hostPort(v)
 		if ok && !ln.Loopback {
 			openToAll(v, ln.Address)
