@@ -21,6 +21,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"attache/internal/http1"
 )
 
 // pipes is a network in memory: each connection is served by the handler, which
@@ -369,5 +371,23 @@ func TestAnswerThatIsNone(t *testing.T) {
 				t.Errorf("status %d, %v, %s", w.Code, w.Header(), w.Body)
 			}
 		})
+	}
+}
+
+// TestReplayedBodyIsReady: the client that sends it again need not wait for it,
+// and puts it into one piece with the head.
+func TestReplayedBodyIsReady(t *testing.T) {
+	b := newBodyCopy(strings.NewReader("text"), 4, 100)
+	first, err := b.view(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := any(first).(http1.Ready); !ok || first.Ready() != 0 {
+		t.Errorf("%d bytes are there before any was read", first.Ready())
+	}
+	io.ReadFull(first, make([]byte, 3))
+	second, err := b.view(nil)
+	if err != nil || second.Ready() != 3 || first.Ready() != 0 {
+		t.Errorf("%d and %d bytes are there, %v", first.Ready(), second.Ready(), err)
 	}
 }

@@ -69,7 +69,8 @@ type upload struct {
 
 	buf   []byte // begins with the head, unless that was sent
 	wrote bool   // at least one byte
-	err   error  // of uploadUnwritten and later phases, set before them
+	ahead headTimer
+	err   error // of uploadUnwritten and later phases, set before them
 	phase atomic.Int32
 	end   atomic.Int32
 	grace *time.Timer // set before endAnswered
@@ -203,8 +204,7 @@ func (u *upload) explain(f *failure) {
 // send sends head and body. With an error it returns the phase that it means.
 func (u *upload) send() (int32, error) {
 	left := u.length
-	var head int // length of the head, as long as it may not have been sent
-	var ahead *headTimer
+	var head int                   // length of the head, if it leaves with the body
 	if len(u.buf) > uploadSize/2 { // a long head goes ahead
 		if phase, err := u.write(u.buf); err != nil {
 			return phase, err
@@ -212,19 +212,15 @@ func (u *upload) send() (int32, error) {
 		u.client.uploads.put(u.buf)
 		u.buf = u.client.uploads.get()
 	} else if head = len(u.buf); head > 0 {
-		ahead = u.sendHeadSoon()
+		u.sendHeadSoon()
 	}
 	for {
 		n, last, err := u.fill(left)
 		out := u.buf
-		if ahead != nil {
-			sent, phase, failed := ahead.stop()
-			if failed != nil {
-				return phase, failed
-			}
-			if ahead = nil; sent {
-				out = out[head:]
-			}
+		if sent, phase, failed := u.ahead.stop(); failed != nil {
+			return phase, failed
+		} else if sent {
+			out = out[head:]
 		}
 		if err != nil {
 			return uploadNoBody, err
@@ -239,7 +235,7 @@ func (u *upload) send() (int32, error) {
 
 // write writes unless the upload was stopped before its first byte.
 func (u *upload) write(p []byte) (int32, error) {
-	if !u.wrote && u.phase.Load() == uploadBegun && !u.phase.CompareAndSwap(uploadBegun, uploadWrote) {
+	if !u.phase.CompareAndSwap(uploadBegun, uploadWrote) && u.phase.Load() == uploadStopped {
 		return uploadStopped, errStopped
 	}
 	n, err := u.conn.Write(p)
@@ -256,29 +252,32 @@ func (u *upload) write(p []byte) (int32, error) {
 // headTimer writes the head if the body keeps it waiting. Nobody else writes
 // until it was stopped.
 type headTimer struct {
-	timer *time.Timer
-	done  chan struct{}
+	timer *time.Timer // nil: not running
+	done  sync.WaitGroup
 	phase int32
 	err   error
 }
 
-func (u *upload) sendHeadSoon() *headTimer {
-	h := &headTimer{done: make(chan struct{})}
+func (u *upload) sendHeadSoon() {
 	head := u.buf
-	h.timer = time.AfterFunc(headDelay, func() {
-		h.phase, h.err = u.write(head)
-		close(h.done)
+	u.ahead.done.Add(1)
+	u.ahead.timer = time.AfterFunc(headDelay, func() {
+		defer u.ahead.done.Done()
+		u.ahead.phase, u.ahead.err = u.write(head)
 	})
-	return h
 }
 
 // stop reports whether the head was written, or why that went wrong.
 func (h *headTimer) stop() (sent bool, phase int32, err error) {
-	if h.timer.Stop() {
+	if h.timer == nil {
 		return false, 0, nil
 	}
-	<-h.done
-	return true, h.phase, h.err
+	sent = !h.timer.Stop()
+	h.timer = nil
+	if sent {
+		h.done.Wait()
+	}
+	return sent, h.phase, h.err
 }
 
 // fill appends to buf what one read of the body gives, in its framing, and after

@@ -518,3 +518,18 @@ func TestGraceThatIsOver(t *testing.T) {
 		server.Close()
 	})
 }
+
+// TestStoppedUpload: once the request counts as unwritten nothing of it is
+// written.
+func TestStoppedUpload(t *testing.T) {
+	c, rec := New(Config{}), &recorder{}
+	u := &upload{client: c, conn: newConn(rec, &c.buffers), body: io.NopCloser(strings.NewReader("text")), length: 4}
+	f := &failure{}
+	if u.explain(f); !f.unwritten {
+		t.Error("it counts as written")
+	}
+	u.run()
+	if rec.String() != "" {
+		t.Errorf("%q was written", rec.String())
+	}
+}
