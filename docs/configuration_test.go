@@ -23,6 +23,7 @@ var keySections = map[string][]string{
 	"serverTLS":    {"### TLS on a listener"},
 	"caller":       {"### callers"},
 	"bounds":       {"### limits"},
+	"handout":      {"## Hand-out"},
 	"log":          {"### log"},
 	"credential":   {"## Credentials"},
 	"origin":       {"### with"},

@@ -18,11 +18,28 @@ const maxRequestParam = 4096
 // client is its head before stripping. It is nil for routes that take none.
 // Errors are *[exchange.ParamError].
 func (p *Plan) Params(client exchange.Head) (refresher.Params, error) {
-	if len(p.requests) == 0 {
+	return readParams(client, p.requests, p.derived)
+}
+
+// ReadParams returns the values of [TokenProgram.Params] that a client's request
+// gives, for a token that is asked for on its own. It is nil for a token that
+// takes none. Errors are *[exchange.ParamError].
+func (t *TokenProgram) ReadParams(client exchange.Head) (refresher.Params, error) {
+	var derived []paramRef
+	for _, i := range t.mentioned {
+		if t.cred.bindings[i].kind == bindDerived && !t.cred.depends(i, bindToken) {
+			derived = append(derived, paramRef{t.cred, i})
+		}
+	}
+	return readParams(client, t.requests, derived)
+}
+
+func readParams(client exchange.Head, requests []*requestParam, derived []paramRef) (refresher.Params, error) {
+	if len(requests) == 0 {
 		return nil, nil
 	}
-	params := make(refresher.Params, len(p.requests))
-	for i, req := range p.requests {
+	params := make(refresher.Params, len(requests))
+	for i, req := range requests {
 		text, err := req.read(client)
 		if err != nil {
 			return nil, err
@@ -32,7 +49,7 @@ func (p *Plan) Params(client exchange.Head) (refresher.Params, error) {
 		// it would keep in memory.
 		params[i] = strings.Clone(text)
 	}
-	for _, d := range p.derived {
+	for _, d := range derived {
 		if err := d.check(client); err != nil {
 			return nil, err
 		}

@@ -123,12 +123,18 @@ func TestAcceptsTrickyFiles(t *testing.T) {
 // build makes an App of cfg, on free ports.
 func build(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	for i := range cfg.Listen {
-		if s := cfg.Listen[i].Unix; s != nil {
+	elsewhere := func(l *config.Listener) {
+		if s := l.Unix; s != nil {
 			*s = config.Socket{Path: filepath.Join(t.TempDir(), "s"), Mode: s.Mode, UID: -1, GID: -1}
-			continue
+			return
 		}
-		cfg.Listen[i].Address = "127.0.0.1:0"
+		l.Address = "127.0.0.1:0"
+	}
+	for i := range cfg.Listen {
+		elsewhere(&cfg.Listen[i])
+	}
+	if cfg.Handout != nil {
+		elsewhere(&cfg.Handout.Listener)
 	}
 	cfg.Admin = "127.0.0.1:0"
 	if cfg.Probes != "" {

@@ -45,7 +45,7 @@ type App struct {
 	admin    *admin.Admin
 	secrets  *secretFiles
 	registry *prometheus.Registry
-	data     []server // take the application's requests
+	data     []server // take the application's requests, and hand out tokens
 	control  []server // admin and probes
 }
 
@@ -80,7 +80,7 @@ func New(opt Options) (*App, error) {
 	for _, warning := range opt.Config.Warnings {
 		opt.Log.Warn(warning)
 	}
-	if err := a.listen(opt.Config, handler); err != nil {
+	if err := errors.Join(a.listen(opt.Config, handler), a.handOut(opt.Config, pools)); err != nil {
 		a.closeListeners()
 		return nil, err
 	}

@@ -30,8 +30,10 @@ type Config struct {
 	// Probes is the address of a second listener that serves only metrics and
 	// health, to whoever asks. Empty: none.
 	Probes string
-	Store  Store
-	Log    Log
+	// Handout hands out tokens themselves; nil: nobody does.
+	Handout *Handout
+	Store   Store
+	Log     Log
 	// Credentials come in an order in which each stands behind those whose
 	// tokens it needs; otherwise in that of the file.
 	Credentials []Credential

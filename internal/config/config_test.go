@@ -146,6 +146,10 @@ func describe(cfg *Config) string {
 		describeListener(line, "listen", ln)
 	}
 	line("admin %s probes %q store %s log %v %s %s", cfg.Admin, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
+	if h := cfg.Handout; h != nil {
+		describeListener(line, "handout", h.Listener)
+		line("  credentials %v", h.Credentials)
+	}
 	for _, c := range cfg.Credentials {
 		line("credential %s recipe %s keyed by %v required %v", c.Name, c.Program.Recipe().Name, c.Program.RequestParams(), c.RequiredTokens)
 		line("  limits %d %v %d tls %s proxy %v", c.Limits.Max, c.Limits.Idle, c.Limits.LoginsPerMinute, describeTLS(c.TLS), c.Proxy)

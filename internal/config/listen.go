@@ -6,10 +6,11 @@ import (
 	"attache/internal/yamldoc"
 )
 
-// addresses reads listen, admin, probes and handout.
-func (l *loader) addresses(o yamldoc.Object) {
-	taken := map[string]string{} // address or socket → key that has it
-	use := func(v yamldoc.Value, place, key string) {
+// addresses reads listen, admin and probes. It returns what notes that one more
+// key has a place, an address or a socket.
+func (l *loader) addresses(o yamldoc.Object) (use func(v yamldoc.Value, place, key string)) {
+	taken := map[string]string{} // place → key that has it
+	use = func(v yamldoc.Value, place, key string) {
 		if _, port, _ := net.SplitHostPort(place); port == "0" {
 			return
 		}
@@ -48,6 +49,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 			l.cfg.Probes = address
 		}
 	}
+	return use
 }
 
 // place returns the address or the path.

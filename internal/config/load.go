@@ -87,13 +87,14 @@ func (l *loader) path(p string) string {
 }
 
 func (l *loader) config(root yamldoc.Value) {
-	o := root.Object("listen", "admin", "probes", "store", "log", "credentials", "routes")
-	l.addresses(o)
+	o := root.Object("listen", "admin", "probes", "handout", "store", "log", "credentials", "routes")
+	use := l.addresses(o)
 	l.store(o.Get("store"))
 	l.log(o.Get("log"))
 	l.credentials(o.Get("credentials"))
 	l.routes(o.Get("routes"))
-	if root.IsMap() && len(o.Get("routes").List(false)) == 0 {
+	l.handout(o.Get("handout"), use)
+	if root.IsMap() && l.cfg.Handout == nil && len(o.Get("routes").List(false)) == 0 {
 		l.warn(root.Problem("there are no routes: every request will be answered 404"))
 	}
 	l.adviseOnCredentials()
