@@ -217,15 +217,11 @@ var errSpent = errors.New("no other token")
 // the caller does not have the current one.
 func take(ctx context.Context, in *refresher.Instance, not *uint64) (refresher.Token, error) {
 	refused := not != nil && in.Status().Generation == *not
-	if refused {
-		cur, ok := in.Peek()
-		if ok && cur.Generation == *not &&
-			in.Reject(cur, refresher.Cause{By: refusedBy, Signal: exchange.SignalStatus}) == refresher.OverBudget {
-			return refresher.Token{}, errSpent
-		}
+	if cur, ok := in.Peek(); ok && refused && cur.Generation == *not {
+		in.Reject(cur, refresher.Cause{By: refusedBy, Signal: exchange.SignalStatus})
 	}
 	t, err := in.Token(ctx)
-	if err == nil && refused && t.Generation == *not { // the login gave it again
+	if err == nil && refused && t.Generation == *not { // over budget, or the login gave it again
 		return refresher.Token{}, errSpent
 	}
 	return t, err

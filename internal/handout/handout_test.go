@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,20 +23,22 @@ import (
 
 // vendor is a scripted token server: value and lifetime of the nth login, from 1.
 type vendor struct {
-	calls int
-	fetch func(n int) (refresher.Token, error)
+	logins atomic.Int64
+	fetch  func(n int) (refresher.Token, error)
 }
 
+func (v *vendor) calls() int { return int(v.logins.Load()) }
+
 func (v *vendor) Fetch(context.Context, refresher.Input) (refresher.Token, error) {
-	v.calls++
-	if v.calls > 100 {
+	n := int(v.logins.Add(1))
+	if n > 100 {
 		return refresher.Token{}, &refresher.FetchError{Class: refresher.Permanent, Err: errors.New("flooded")}
 	}
 	time.Sleep(50 * time.Millisecond)
 	if v.fetch != nil {
-		return v.fetch(v.calls)
+		return v.fetch(n)
 	}
-	return lasting(fmt.Sprint("canary", v.calls)), nil
+	return lasting(fmt.Sprint("canary", n)), nil
 }
 
 func lasting(value string) refresher.Token {
@@ -189,10 +192,10 @@ func TestMistakes(t *testing.T) {
 func TestRefusedGenerationIsRenewedOnce(t *testing.T) {
 	v := &vendor{}
 	atDesk(t, v, func(t *testing.T, d *desk) {
-		before, first := v.calls, d.handed("/token/corp")
+		before, first := v.calls(), d.handed("/token/corp")
 		second := d.handed(fmt.Sprint("/token/corp?not=", first.Generation))
-		if second.Generation != first.Generation+1 || second.Value == first.Value || v.calls != before+1 {
-			t.Errorf("%+v after %+v, with %d logins", second, first, v.calls-before)
+		if second.Generation != first.Generation+1 || second.Value == first.Value || v.calls() != before+1 {
+			t.Errorf("%+v after %+v, with %d logins", second, first, v.calls()-before)
 		}
 		// Who comes late, or has what another process handed out, gets what there is.
 		for _, not := range []string{"1", "0", "900"} {
@@ -200,8 +203,8 @@ func TestRefusedGenerationIsRenewedOnce(t *testing.T) {
 				t.Errorf("not=%s: %+v", not, a)
 			}
 		}
-		if v.calls != before+1 {
-			t.Errorf("%d logins", v.calls-before)
+		if v.calls() != before+1 {
+			t.Errorf("%d logins", v.calls()-before)
 		}
 	})
 }
@@ -209,7 +212,7 @@ func TestRefusedGenerationIsRenewedOnce(t *testing.T) {
 func TestManyWhoRefuseOneGenerationShareALogin(t *testing.T) {
 	v := &vendor{}
 	atDesk(t, v, func(t *testing.T, d *desk) {
-		before := v.calls
+		before := v.calls()
 		var all sync.WaitGroup
 		codes := make([]int, 20)
 		for i := range codes {
@@ -221,8 +224,8 @@ func TestManyWhoRefuseOneGenerationShareALogin(t *testing.T) {
 				t.Errorf("answered %d", code)
 			}
 		}
-		if v.calls != before+1 {
-			t.Errorf("%d logins, want 1", v.calls-before)
+		if v.calls() != before+1 {
+			t.Errorf("%d logins, want 1", v.calls()-before)
 		}
 	})
 }
@@ -230,7 +233,7 @@ func TestManyWhoRefuseOneGenerationShareALogin(t *testing.T) {
 func TestRefusalsHaveABudget(t *testing.T) {
 	v := &vendor{}
 	atDesk(t, v, func(t *testing.T, d *desk) {
-		before, renewed := v.calls, 0
+		before, renewed := v.calls(), 0
 		generation := d.handed("/token/corp").Generation
 		for range 20 {
 			w := d.ask("GET", fmt.Sprint("/token/corp?not=", generation))
@@ -244,8 +247,8 @@ func TestRefusalsHaveABudget(t *testing.T) {
 			generation = d.handed("/token/corp").Generation
 			time.Sleep(2 * time.Second) // less than the budget's, more than between logins
 		}
-		if renewed != 5 || v.calls != before+5 {
-			t.Errorf("%d renewals and %d logins, want 5", renewed, v.calls-before)
+		if renewed != 5 || v.calls() != before+5 {
+			t.Errorf("%d renewals and %d logins, want 5", renewed, v.calls()-before)
 		}
 		d.handed("/token/corp") // it stays in service
 		time.Sleep(spentFor)
@@ -305,6 +308,20 @@ func TestTokenThatLivesUntilRefused(t *testing.T) {
 	atDesk(t, v, func(t *testing.T, d *desk) {
 		if w := d.ask("GET", "/token/corp"); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "expires_in") {
 			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// TestGenerationOfAnEarlierProcess: the first token of this one may have the
+// number that a caller remembers, and is another all the same.
+func TestGenerationOfAnEarlierProcess(t *testing.T) {
+	v := &vendor{fetch: func(n int) (refresher.Token, error) {
+		time.Sleep(3 * time.Second)
+		return lasting(fmt.Sprint("canary", n)), nil
+	}}
+	atDesk(t, v, func(t *testing.T, d *desk) {
+		if a := d.handed("/token/corp?not=1"); a.Generation != 1 {
+			t.Errorf("%+v", a)
 		}
 	})
 }
