@@ -101,24 +101,24 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 func TestBoundListenerMayBeClosedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := &memoryListener{conns: make(chan net.Conn, 3), shut: make(chan struct{})}
-		b := testBounds()
-		b.Connections = 1
-		l := b.Listener(in)
-		for range 3 {
+		in := &memoryListener{conns: make(chan net.Conn, 4), shut: make(chan struct{})}
+		l := testBounds().Listener(in)
+		for range 4 {
 			_, server := net.Pipe()
 			in.conns <- server
 		}
-		c, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
+		accept := func() net.Conn {
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
 		}
-		c.Close()
-		c.Close() // must make room for one, not for two
-		if c, err = l.Accept(); err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+		first, second := accept(), accept()
+		first.Close()
+		first.Close() // must make room for one, not for two
+		defer second.Close()
+		defer accept().Close()
 		full := make(chan error)
 		go func() {
 			_, err := l.Accept()

@@ -108,12 +108,8 @@ func (c *Callers) Wrap(next http.Handler) http.Handler {
 // find returns the name of the first caller on the list that the request may be
 // of.
 func (c *Callers) find(r *http.Request) (name string, known bool) {
-	token, hasToken := bearerOf(r.Header)
-	if !c.bearers {
-		hasToken = false
-	}
-	var hash [sha256.Size]byte
-	if hasToken {
+	var hash [sha256.Size]byte // that of no token
+	if token, ok := bearerOf(r.Header); ok && c.bearers {
 		hash = sha256.Sum256([]byte(token))
 	}
 	peer, hasPeer := PeerOf(r.Context())
@@ -126,7 +122,7 @@ func (c *Callers) find(r *http.Request) (name string, known bool) {
 		case !k.Bearer.IsEmpty():
 			// Every token is compared, though one may have matched: the time
 			// says nothing about which.
-			match = subtle.ConstantTimeCompare(hash[:], k.hash[:]) == 1 && hasToken
+			match = subtle.ConstantTimeCompare(hash[:], k.hash[:]) == 1
 		case k.Certificate != "":
 			match = certificate != nil && certifies(certificate, k.Certificate)
 		case k.UID != nil:

@@ -18,11 +18,36 @@ const maxRequestParam = 4096
 // client is its head before stripping. It is nil for routes that take none.
 // Errors are *[exchange.ParamError].
 func (p *Plan) Params(client exchange.Head) (refresher.Params, error) {
-	if len(p.requests) == 0 {
+	return readParams(client, p.requests, p.derived)
+}
+
+// RequestParams returns the values that the client's request gives to this token
+// alone, in the order of [TokenProgram].Params; client is its head as it came.
+// It is nil for tokens that take none. Errors are *[exchange.ParamError].
+func (t *TokenProgram) RequestParams(client exchange.Head) (refresher.Params, error) {
+	return readParams(client, t.requests, t.derived(nil))
+}
+
+// derived appends the defaults over the request that the login mentions, itself
+// or through its parents.
+func (t *TokenProgram) derived(list []paramRef) []paramRef {
+	for _, i := range t.mentioned {
+		if t.cred.bindings[i].kind == bindDerived && !t.cred.depends(i, bindToken) {
+			list = append(list, paramRef{t.cred, i})
+		}
+	}
+	for _, parent := range t.parents {
+		list = parent.derived(list)
+	}
+	return list
+}
+
+func readParams(client exchange.Head, requests []*requestParam, derived []paramRef) (refresher.Params, error) {
+	if len(requests) == 0 {
 		return nil, nil
 	}
-	params := make(refresher.Params, len(p.requests))
-	for i, req := range p.requests {
+	params := make(refresher.Params, len(requests))
+	for i, req := range requests {
 		text, err := req.read(client)
 		if err != nil {
 			return nil, err
@@ -32,46 +57,12 @@ func (p *Plan) Params(client exchange.Head) (refresher.Params, error) {
 		// it would keep in memory.
 		params[i] = strings.Clone(text)
 	}
-	for _, d := range p.derived {
+	for _, d := range derived {
 		if err := d.check(client); err != nil {
 			return nil, err
 		}
 	}
 	return params, nil
-}
-
-// RequestParams returns the values that the client's request gives to this token
-// alone, in the order of [TokenProgram].Params; client is its head as it came.
-// It is nil for tokens that take none. Errors are *[exchange.ParamError].
-func (t *TokenProgram) RequestParams(client exchange.Head) (refresher.Params, error) {
-	var params refresher.Params
-	for _, req := range t.requests {
-		text, err := req.read(client)
-		if err != nil {
-			return nil, err
-		}
-		params = append(params, strings.Clone(text)) // see Plan.Params
-	}
-	return params, t.checkDerived(client)
-}
-
-// checkDerived checks the defaults over the request that the login mentions,
-// itself or through its parents.
-func (t *TokenProgram) checkDerived(client exchange.Head) error {
-	for _, i := range t.mentioned {
-		if t.cred.bindings[i].kind != bindDerived || t.cred.depends(i, bindToken) {
-			continue
-		}
-		if err := (paramRef{t.cred, i}).check(client); err != nil {
-			return err
-		}
-	}
-	for _, parent := range t.parents {
-		if err := parent.checkDerived(client); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // read takes the parameter from the request, or else its default.
