@@ -92,7 +92,7 @@ func (m *Metrics) defineProxy() {
 	m.inFlight = m.gauge("attache_proxy_in_flight_requests",
 		"Requests being worked on right now.")
 	m.replays = m.counters("attache_proxy_replays_total",
-		"Refused tokens of requests, by what came of sending the request again with a new one: ok was repaired, error got no answer. The others were not repaired: refused was the new token too, over_budget means too many refusals of late, same_token that the login gave the refused token again, no_token that none came in time, body that the request's body was incomplete or too large to be sent again.",
+		"Refused tokens of requests, by what came of sending the request again with a new one: ok was repaired, error got no answer. The others were not repaired: refused was the new token too, over_budget means too many refusals of late, same_token that the login gave the refused token again, no_token that none came in time, body that the request's body was incomplete or too large to be sent again, late that the answer had begun.",
 		route, label{"outcome", replayOutcomes()})
 	m.unavailable = m.counters("attache_proxy_unavailable_total",
 		"Requests for which a token did not come in time, by the class of its last failed login. They got 503; on an optional route they went on without the token.",
@@ -150,7 +150,7 @@ func refreshOutcomes() []string {
 
 // replayOutcomes are the words of package proxy, which this one does not know.
 func replayOutcomes() []string {
-	return []string{"ok", "error", "refused", "over_budget", "same_token", "no_token", "body"}
+	return []string{"ok", "error", "refused", "over_budget", "same_token", "no_token", "body", "late"}
 }
 
 func classes() []refresher.Class {

@@ -21,7 +21,7 @@ func TestReplayOutcomesAreTheProxys(t *testing.T) {
 	}
 	outcomes := []string{
 		proxy.ReplayOK, proxy.ReplayRefused, proxy.ReplayError, proxy.ReplayOverBudget,
-		proxy.ReplaySameToken, proxy.ReplayNoToken, proxy.ReplayBody,
+		proxy.ReplaySameToken, proxy.ReplayNoToken, proxy.ReplayBody, proxy.ReplayLate,
 	}
 	r := m.Route("r")
 	for _, o := range outcomes {

@@ -97,7 +97,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		v := plan.Judge(
 			exchange.Head{Method: "GET", Path: path[len("/api"):], RawQuery: query, Header: &stripped},
 			exchange.Head{Status: 200, Header: answer}, nil)
-		if again, err := s.settle(ctx, v, false); again || err != nil {
+		if again, err := s.settle(ctx, v, ""); again || err != nil {
 			t.Fatal("the answer was not passed on")
 		}
 		s.release()

@@ -33,6 +33,12 @@ type call struct {
 	body        *bodyCopy // nil: there is none
 	duplex      bool      // the server leaves the unread body alone
 
+	// Of the answer under way.
+	announced []string  // trailers that go to the client
+	headSent  bool      // its head went to the client
+	first     firstPart // was read before it was known where it goes
+	unsettled bool      // its end may still refuse a token
+
 	replays  int
 	upstream time.Duration // until the heads of all answers
 	status   int           // that the client got
@@ -180,6 +186,8 @@ func whyPassed(outcome string) string {
 		return "passed on: too many refusals of late, or the vendor gave the same token again; the token stays in use"
 	case ReplaySameToken:
 		return "passed on: the login gave the refused token again"
+	case ReplayLate:
+		return "passed on: the refusal came when the answer had begun; the token is renewed"
 	}
 	return "passed on: there is no token"
 }

@@ -65,8 +65,13 @@ func (c *call) stopBody() {
 	c.r.Body.Close()
 }
 
-// sendable reports whether the request may be sent again.
-func (c *call) sendable() bool { return c.body == nil || c.body.complete() }
+// hindrance says why the request cannot be sent again; empty: it can.
+func (c *call) hindrance() string {
+	if c.body == nil || c.body.complete() {
+		return ""
+	}
+	return ReplayBody
+}
 
 // send makes one attempt with the session's tokens. Errors are *answer or
 // errClientGone.
@@ -262,8 +267,18 @@ func (c *call) judge(ctx context.Context, ans *http.Response) (again bool, err e
 		}
 	}
 	v := c.route.Plan.Judge(req, res, body)
-	sendable := len(v.Refused) > 0 && ans.StatusCode != http.StatusSwitchingProtocols && c.sendable()
-	return c.session.settle(ctx, v, sendable)
+	if len(v.Refused) == 0 && c.route.trailers && endsLater(c.r.Method, ans) {
+		return c.judgeEnd(ctx, ans, v)
+	}
+	hindrance := ""
+	switch {
+	case len(v.Refused) == 0:
+	case ans.StatusCode == http.StatusSwitchingProtocols:
+		hindrance = ReplayLate
+	default:
+		hindrance = c.hindrance()
+	}
+	return c.session.settle(ctx, v, hindrance)
 }
 
 // discard gives up an answer. What little is left of it is read in the

@@ -41,6 +41,7 @@ func respond(status int, body string, header ...string) *http.Response {
 type testPlan struct {
 	strip, keepOne, hide []exchange.Name
 	query, bodies        bool
+	trailers             bool
 	params               func(exchange.Head) (refresher.Params, error)
 	fields               func(dst []exchange.Field, params refresher.Params, tokens []refresher.Token) []exchange.Field
 	wants                func(req, ans exchange.Head) exchange.BodyWant
@@ -52,6 +53,7 @@ func (p *testPlan) KeepOne() []exchange.Name { return p.keepOne }
 func (p *testPlan) Hide() []exchange.Name    { return p.hide }
 func (p *testPlan) InjectsQuery() bool       { return p.query }
 func (p *testPlan) HasBodyRules() bool       { return p.bodies }
+func (p *testPlan) HasTrailerRules() bool    { return p.trailers }
 
 func (p *testPlan) Params(client exchange.Head) (refresher.Params, error) {
 	if p.params == nil {

@@ -82,6 +82,10 @@ func upgradeOf(r *http.Request) upgradeKind {
 // isGRPC reports whether a content type is gRPC's. gRPC-Web, which travels as
 // ordinary HTTP, is not.
 func isGRPC(contentType string) bool {
-	rest, ok := strings.CutPrefix(contentType, "application/grpc")
-	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+	const kind = "application/grpc"
+	if len(contentType) < len(kind) || !strings.EqualFold(contentType[:len(kind)], kind) {
+		return false
+	}
+	rest := contentType[len(kind):]
+	return rest == "" || rest[0] == '+' || rest[0] == ';'
 }

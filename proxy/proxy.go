@@ -30,6 +30,9 @@ type Plan interface {
 	InjectsQuery() bool
 	// HasBodyRules reports whether WantsBody may return anything but NoBody.
 	HasBodyRules() bool
+	// HasTrailerRules reports whether Judge may depend on the trailer of a gRPC
+	// answer.
+	HasTrailerRules() bool
 	// Params returns the values that the request gives to the route's tokens,
 	// from its head as the client sent it. A value that is missing or does not
 	// match is an *[exchange.ParamError].
@@ -41,7 +44,9 @@ type Plan interface {
 	WantsBody(req, ans exchange.Head) exchange.BodyWant
 	// Judge says what the answer means for the tokens that the request
 	// carried. body is the decoded part of the body that WantsBody asked for;
-	// nil if there is none to look at.
+	// nil if there is none to look at. A gRPC answer is judged again, with its
+	// trailer, once it has ended, if its head had no status of gRPC and refused
+	// nothing.
 	Judge(req, ans exchange.Head, body []byte) exchange.Verdict
 }
 
@@ -123,6 +128,7 @@ const (
 	ReplaySameToken  = "same_token"  // the login gave the refused token again; passed on
 	ReplayNoToken    = "no_token"    // no new token came in time
 	ReplayBody       = "body"        // its body is incomplete or too large; passed on
+	ReplayLate       = "late"        // the refusal came when the answer had begun; passed on
 )
 
 // StatusClientGone is the status in logs and metrics of requests whose client
@@ -227,6 +233,7 @@ func (noPlan) KeepOne() []exchange.Name                                { return 
 func (noPlan) Hide() []exchange.Name                                   { return nil }
 func (noPlan) InjectsQuery() bool                                      { return false }
 func (noPlan) HasBodyRules() bool                                      { return false }
+func (noPlan) HasTrailerRules() bool                                   { return false }
 func (noPlan) Params(exchange.Head) (refresher.Params, error)          { return nil, nil }
 func (noPlan) WantsBody(_, _ exchange.Head) exchange.BodyWant          { return exchange.NoBody }
 func (noPlan) Judge(_, _ exchange.Head, _ []byte) (v exchange.Verdict) { return v }

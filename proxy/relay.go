@@ -23,24 +23,37 @@ func (c *call) relay(ans *http.Response) {
 		return
 	}
 	defer ans.Body.Close()
-	grpc := isGRPC(ans.Header.Get("Content-Type"))
-	if !grpc { // only gRPC says something about tokens at the end
+	if !c.unsettled {
 		c.session.release()
 	}
-	c.copyHead(ans)
-	announced := c.announceTrailers(ans)
-	c.closeIfUnread()
-	c.w.WriteHeader(ans.StatusCode)
+	if !c.headSent {
+		c.announced = c.trailerNames(ans)
+		c.sendHead(ans)
+	}
 	if err := c.copyBody(ans); err != nil {
 		// Either the client is gone, or it must not take this for a whole
 		// answer.
 		c.aborted = true
+		if c.unsettled && c.replays > 0 {
+			c.metrics.Replay(ReplayError)
+		}
 		return
 	}
-	c.copyTrailers(ans, announced)
-	if grpc && len(ans.Trailer) > 0 {
-		c.judgeTrailers(ans)
+	c.copyTrailers(ans)
+	if c.unsettled {
+		c.settleEnd(ans)
 	}
+}
+
+// sendHead begins the answer to the client.
+func (c *call) sendHead(ans *http.Response) {
+	c.headSent = true
+	c.copyHead(ans)
+	if len(c.announced) > 0 {
+		c.w.Header()["Trailer"] = []string{strings.Join(c.announced, ", ")}
+	}
+	c.closeIfUnread()
+	c.w.WriteHeader(ans.StatusCode)
 }
 
 // copyHead fills the client's header from the answer's.
@@ -126,23 +139,20 @@ func (c *call) passesTrailer(key string) bool {
 	return !isHop(key) && !isFraming(key) && !c.hidden(key) && !c.route.strip.trailer(key)
 }
 
-// announceTrailers declares the trailers that the upstream announced, as far as
-// they are passed on, and returns their names.
-func (c *call) announceTrailers(ans *http.Response) []string {
+// trailerNames returns the names of the trailers that the upstream announced, as
+// far as they are passed on.
+func (c *call) trailerNames(ans *http.Response) []string {
 	var keys []string
 	for key := range ans.Trailer {
 		if c.passesTrailer(key) {
 			keys = append(keys, key)
 		}
 	}
-	if len(keys) > 0 {
-		c.w.Header()["Trailer"] = []string{strings.Join(keys, ", ")}
-	}
 	return keys
 }
 
 // copyTrailers sends the trailers, which are known once the body has ended.
-func (c *call) copyTrailers(ans *http.Response, announced []string) {
+func (c *call) copyTrailers(ans *http.Response) {
 	if len(ans.Trailer) == 0 {
 		return
 	}
@@ -157,7 +167,7 @@ func (c *call) copyTrailers(ans *http.Response, announced []string) {
 		}
 		switch {
 		case !c.passesTrailer(key) || len(values) == 0:
-		case slices.Contains(announced, key):
+		case slices.Contains(c.announced, key):
 			dst[key] = values
 		default:
 			dst[http.TrailerPrefix+key] = values
@@ -176,12 +186,16 @@ func (c *call) flush() {
 // copyBody copies the body as it arrives. Every piece is flushed, except a last
 // one that comes with the end, which the server flushes.
 func (c *call) copyBody(ans *http.Response) error {
-	if c.r.Method == http.MethodHead || ans.ContentLength == 0 {
-		return nil
+	buf, n, err := c.first.buf, c.first.n, c.first.err
+	if buf == nil {
+		if c.r.Method == http.MethodHead || bodiless(ans) {
+			return nil
+		}
+		buf = c.proxy.buffers.Get()
+		n, err = c.firstRead(ans, buf)
 	}
-	buf := c.proxy.buffers.Get()
+	c.first = firstPart{} // the buffer is given back below, and once
 	defer c.proxy.buffers.Put(buf)
-	n, err := c.firstRead(ans, buf)
 	for {
 		if n > 0 {
 			if _, failed := c.w.Write(buf[:n]); failed != nil {
@@ -200,6 +214,12 @@ func (c *call) copyBody(ans *http.Response) error {
 		}
 		n, err = ans.Body.Read(buf)
 	}
+}
+
+// bodiless reports whether nothing follows the head of an answer. Over HTTP/2 a
+// length of 0 does not say so: a trailer may follow, and is found by reading.
+func bodiless(ans *http.Response) bool {
+	return ans.Body == http.NoBody || ans.ContentLength == 0 && ans.ProtoMajor == 1
 }
 
 // firstRead reads the beginning of the body. The head leaves with it, or before
@@ -221,11 +241,4 @@ func (c *call) firstRead(ans *http.Response, buf []byte) (int, error) {
 	n, err := ans.Body.Read(buf)
 	g.leave()
 	return n, err
-}
-
-// judgeTrailers looks at the trailers of a gRPC answer: a refusal there renews
-// the token, though it is too late to repair this request.
-func (c *call) judgeTrailers(ans *http.Response) {
-	req, res := c.head(), exchange.Head{Status: ans.StatusCode, Header: ans.Trailer}
-	c.session.settle(c.r.Context(), c.route.Plan.Judge(req, res, nil), false)
 }

@@ -10,10 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"attache/internal/exchange"
-	"attache/refresher"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -243,60 +241,5 @@ func TestSpaceInAnHTTP2Path(t *testing.T) {
 	ans.Body.Close()
 	if ans.ProtoMajor != 2 || ans.StatusCode != 400 {
 		t.Errorf("%s, status %d", ans.Proto, ans.StatusCode)
-	}
-}
-
-// TestGRPCRefusal: in the head it is repaired, at the end it renews the token
-// for the next request.
-func TestGRPCRefusal(t *testing.T) {
-	for _, where := range []string{"head", "trailer"} {
-		t.Run(where, func(t *testing.T) {
-			src := &source{t: t}
-			slot := addToken(t, startEngine(t), "access", src, func(d *refresher.Definition) {
-				d.Policy.MinInterval = time.Millisecond
-			})
-			plan := bearerPlan()
-			plan.judge = func(_, ans exchange.Head, _ []byte) (v exchange.Verdict) {
-				if ans.Header.Get("Grpc-Status") == "16" {
-					v.Refused = []exchange.Refusal{{Signal: exchange.SignalGRPC}}
-				}
-				return v
-			}
-			s := between(t, plan, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				io.Copy(io.Discard, r.Body) // an answer that comes earlier is not repaired
-				w.Header().Set("Content-Type", "application/grpc")
-				status := "0"
-				if r.Header.Get("Authorization") != "Bearer token2" {
-					status = "16"
-				}
-				key := "Grpc-Status"
-				if where == "trailer" {
-					w.(http.Flusher).Flush()
-					key = http.TrailerPrefix + key
-				}
-				w.Header().Set(key, status)
-			}), true, slot)
-			call := func() string {
-				r, _ := http.NewRequest("POST", s.URL+"/route/svc/Method", strings.NewReader("\x00\x00\x00\x00\x00"))
-				r.Header.Set("Content-Type", "application/grpc")
-				ans, err := s.Client().Do(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer ans.Body.Close()
-				io.Copy(io.Discard, ans.Body)
-				return ans.Header.Get("Grpc-Status") + ans.Trailer.Get("Grpc-Status")
-			}
-			first := call()
-			if where == "head" && first != "0" || where == "trailer" && first != "16" {
-				t.Errorf("the first call ended with %q", first)
-			}
-			if got := call(); got != "0" {
-				t.Errorf("the next call ended with %q", got)
-			}
-			if src.logins() != 2 {
-				t.Errorf("%d logins", src.logins())
-			}
-		})
 	}
 }

@@ -67,20 +67,21 @@ func TestRevokedTokenIsRenewedOnce(t *testing.T) {
 	})
 }
 
-func newProxyWithMetrics(t *testing.T, plan Plan, rt Sender, slots []Slot, m RouteMetrics) *Proxy {
+func newProxyWithMetrics(t *testing.T, plan Plan, rt Sender, slots []Slot, m RouteMetrics, change ...func(*Route)) *Proxy {
 	t.Helper()
-	p, err := New(Config{
-		Routes: []Route{{
-			Name: "api", Upstream: mustURL(t, "https://up.example/base"), Plan: plan, Slots: slots,
-			Wait: 5 * time.Second, ReplayMaxBody: 64 << 10, Transport: rt,
-		}},
-		Metrics: func(route string) RouteMetrics {
-			if route == "" {
-				return noMetrics{}
-			}
-			return m
-		},
-	})
+	r := Route{
+		Name: "api", Upstream: mustURL(t, "https://up.example/base"), Plan: plan, Slots: slots,
+		Wait: 5 * time.Second, ReplayMaxBody: 64 << 10, Transport: rt,
+	}
+	for _, c := range change {
+		c(&r)
+	}
+	p, err := New(Config{Routes: []Route{r}, Metrics: func(route string) RouteMetrics {
+		if route == "" {
+			return noMetrics{}
+		}
+		return m
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -141,14 +141,14 @@ func (s *session) release() {
 // settle tells the engine what an answer means. It reports whether the request
 // has to be sent again, with other tokens, which then are in s.tokens; if not,
 // the answer is passed on. Offers come first, so that an answer that refuses a
-// token and brings its successor is repaired without a login. sendable says
-// whether the request can be sent again; a refused token is rejected all the
-// same. Errors are *answer or errClientGone.
-func (s *session) settle(ctx context.Context, v exchange.Verdict, sendable bool) (again bool, err error) {
+// token and brings its successor is repaired without a login. hindrance says why
+// the request cannot be sent again, empty: it can; a refused token is rejected
+// all the same. It is called once for each answer, with the last verdict on it:
+// one that may still refuse a token must give nothing back to a refusal budget.
+// Errors are *answer or errClientGone.
+func (s *session) settle(ctx context.Context, v exchange.Verdict, hindrance string) (again bool, err error) {
 	s.accept(v)
-	for i := range v.Renewed {
-		s.offer(&v.Renewed[i])
-	}
+	s.offerAll(v)
 	if len(v.Refused) == 0 {
 		return false, nil
 	}
@@ -156,8 +156,8 @@ func (s *session) settle(ctx context.Context, v exchange.Verdict, sendable bool)
 		s.pass(outcome)
 		return false, nil
 	}
-	if !sendable {
-		s.pass(ReplayBody)
+	if hindrance != "" {
+		s.pass(hindrance)
 		return false, nil
 	}
 	return s.renew(ctx)
@@ -190,6 +190,13 @@ func refuses(v exchange.Verdict, slot int) bool {
 		}
 	}
 	return false
+}
+
+// offerAll offers the tokens that an answer brings.
+func (s *session) offerAll(v exchange.Verdict) {
+	for i := range v.Renewed {
+		s.offer(&v.Renewed[i])
+	}
 }
 
 func (s *session) offer(r *exchange.Renewal) {

@@ -23,6 +23,7 @@ type route struct {
 	hideSet  []string          // cookies
 	keys     map[string]string // header names of the plan → canonical keys
 	bodies   bool
+	trailers bool
 	metrics  RouteMetrics
 }
 
@@ -105,7 +106,7 @@ func (r *route) compile() error {
 		r.keys[n.Name] = key
 	}
 	r.strip = newStripper(r.Plan.Strip(), r.Plan.KeepOne())
-	r.bodies = r.Plan.HasBodyRules()
+	r.bodies, r.trailers = r.Plan.HasBodyRules(), r.Plan.HasTrailerRules()
 	for _, n := range r.Plan.Hide() {
 		switch n.In {
 		case exchange.Header:

@@ -19,6 +19,8 @@ type answer struct {
 	path   string // of the request, raw
 	status int
 	header exchange.Getter
+	// trailer is nil as long as it is not known.
+	trailer exchange.Getter
 	body   []byte // decoded; nil when it was not looked at
 
 	parsed bool

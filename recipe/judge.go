@@ -81,6 +81,7 @@ func (b *planner) refusals(c *Credential, list []refusal, need bool) {
 		}
 		group = append(group, planRule{program: t, matcher: d.matcher})
 		b.p.bodies = b.p.bodies || d.matcher.needsBody()
+		b.p.trailers = b.p.trailers || d.matcher.grpc != 0
 	}
 	if len(group) > 0 {
 		b.p.refused = append(b.p.refused, group)
@@ -174,7 +175,7 @@ func (p *Plan) Judge(req, ans exchange.Head, body []byte) exchange.Verdict {
 	if len(p.refused) == 0 && len(p.renewed) == 0 {
 		return v
 	}
-	a := answer{path: req.Path, status: ans.Status, header: ans.Header, body: body}
+	a := answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body}
 	for _, group := range p.refused {
 		if i := firstMatch(group, &a); i >= 0 {
 			v.Refused = appendRefusal(v.Refused, &group[i])
@@ -208,7 +209,10 @@ func appendRefusal(list []exchange.Refusal, rule *planRule) []exchange.Refusal {
 		}
 	}
 	signal := exchange.SignalStatus
-	if rule.matcher.needsBody() {
+	switch {
+	case rule.matcher.grpc != 0:
+		signal = exchange.SignalGRPC
+	case rule.matcher.needsBody():
 		signal = exchange.SignalBody
 	}
 	return append(list, exchange.Refusal{Slot: rule.slot, Signal: signal})

@@ -15,13 +15,13 @@ import (
 
 // matcherKeys lists the keys of a matcher in a recipe; rules add their own.
 func matcherKeys() []string {
-	return []string{"status", "header", "json", "text", "when", "path", "not_path"}
+	return []string{"status", "header", "json", "text", "grpc", "when", "path", "not_path"}
 }
 
 // routeMatcherKeys lists those of a route's rule, where nothing is left to
 // decide by parameters.
 func routeMatcherKeys() []string {
-	return []string{"status", "header", "json", "text", "path", "not_path"}
+	return []string{"status", "header", "json", "text", "grpc", "path", "not_path"}
 }
 
 // matcher is a set of requirements on an answer; all must hold.
@@ -31,6 +31,7 @@ type matcher struct {
 	header  []memberTest // names in canonical form
 	json    []memberTest // gjson paths
 	text    *test
+	grpc    grpcTest
 	path    []*regexp.Regexp // any of
 	notPath []*regexp.Regexp // none of
 }
@@ -77,9 +78,11 @@ func parseMatcher(o yamldoc.Object, r *Recipe) *matcher {
 		}
 		m.text = &t
 	}
+	m.grpc = parseGRPC(o.Get("grpc"))
+	checkGRPC(o)
 	m.path = parseGlobs(o.Get("path"))
 	m.notPath = parseGlobs(o.Get("not_path"))
-	if !o.Has("status") && !o.Has("header") && !o.Has("json") && !o.Has("text") {
+	if !o.Has("status") && !o.Has("header") && !o.Has("json") && !o.Has("text") && !o.Has("grpc") {
 		o.Self().Errorf("matches every answer; say at least one of status, header, json, text")
 	}
 	return m
@@ -173,6 +176,9 @@ func (m *matcher) matchHead(a *answer) bool {
 		if !matchHeader(&m.header[i], a) {
 			return false
 		}
+	}
+	if m.grpc != 0 && !m.grpc.match(a) {
+		return false
 	}
 	if len(m.path) > 0 && !matchPath(m.path, a.path) {
 		return false

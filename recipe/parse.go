@@ -148,7 +148,9 @@ func (p *parser) token(t *tokenDecl) {
 	p.lets(o.Get("let"), s)
 	t.request = parseRequest(o.Require("request"), s)
 	if v := o.Get("success"); !v.IsZero() {
-		t.success = parseMatcher(v.Object(matcherKeys()...), p.recipe)
+		success := v.Object(matcherKeys()...)
+		noGRPC(success)
+		t.success = parseMatcher(success, p.recipe)
 	}
 	for _, v := range o.Get("errors").List(true) {
 		t.errors = append(t.errors, p.errorRule(v))
@@ -164,6 +166,7 @@ func (p *parser) token(t *tokenDecl) {
 
 func (p *parser) errorRule(v yamldoc.Value) errorRule {
 	o := v.Object(append(matcherKeys(), "class", "message")...)
+	noGRPC(o)
 	rule := errorRule{matcher: parseMatcher(o, p.recipe), class: parseClass(o.Require("class"))}
 	if m := o.Get("message"); !m.IsZero() {
 		rule.message = parseExtractors(m)

@@ -36,6 +36,7 @@ type Plan struct {
 	refused  [][]planRule    // a list for each credential, of which the first match counts
 	renewed  []planRenewal
 	bodies   bool // some rule looks at bodies
+	trailers bool // some rule looks at trailers
 	now      func() time.Time
 	random   io.Reader
 }
@@ -98,6 +99,10 @@ func (p *Plan) InjectsQuery() bool {
 // HasBodyRules reports whether the body of an answer can matter: the upstream
 // must then not be offered an encoding that nobody here decodes.
 func (p *Plan) HasBodyRules() bool { return p.bodies }
+
+// HasTrailerRules reports whether the trailer of an answer can matter, as that of
+// a gRPC answer does to grpc.
+func (p *Plan) HasTrailerRules() bool { return p.trailers }
 
 // planner makes one Plan.
 type planner struct {

@@ -69,6 +69,9 @@ type Head struct {
 	RawQuery string // requests only: raw, as sent
 	Status   int    // answers only
 	Header   Getter // never nil
+	// Trailer is for answers only: the fields that followed the body, or nil
+	// as long as it has not ended.
+	Trailer Getter
 }
 
 // Signal says by which part of an answer a refusal showed itself; it is a
