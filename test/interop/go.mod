@@ -3,6 +3,7 @@ module attache/test/interop
 go 1.26.0
 
 require (
+	github.com/mccutchen/go-httpbin/v2 v2.26.0
 	github.com/summerwind/h2spec v2.2.1+incompatible
 	google.golang.org/grpc v1.85.0
 )

@@ -43,9 +43,6 @@ func grpcCases() map[string]func(context.Context, *grpc.ClientConn) {
 		"unimplemented_service": func(ctx context.Context, c *grpc.ClientConn) {
 			interop.DoUnimplementedService(ctx, testgrpc.NewUnimplementedServiceClient(c))
 		},
-		"pick_first_unary": func(ctx context.Context, c *grpc.ClientConn) {
-			interop.DoPickFirstUnary(ctx, testgrpc.NewTestServiceClient(c))
-		},
 	}
 }
 
@@ -158,8 +155,9 @@ func TestGRPC(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			calls := server.take()
-			// A call of 1 ms may end before it is sent on.
-			if len(calls) == 0 && name != "timeout_on_sleeping_server" {
+			// These calls may be over before they are sent on.
+			short := name == "timeout_on_sleeping_server" || name == "cancel_after_begin"
+			if len(calls) == 0 && !short {
 				t.Error("no call reached the upstream")
 			}
 			for _, call := range calls {
