@@ -54,6 +54,7 @@ routes:
 `, variant.listen, newTokenServer(t).recipe(t, "inject: [{header: Authorization, value: \"Bearer ${access}\"}]\n"), upstream.URL))
 			ours := runH2spec(t, a.address, variant.tls)
 			theirs := runH2spec(t, bareServer(t, variant.tls), variant.tls)
+			measured(t, "h2spec, "+variant.name+", tests that fail", fmt.Sprintf("%d on attache, %d on a bare net/http server", failed(ours), failed(theirs)))
 			compareH2spec(t, variant.name, ours, theirs)
 		})
 	}
@@ -83,6 +84,16 @@ func bareServer(t *testing.T, secure bool) string {
 	}
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
+}
+
+func failed(cases []h2specCase) int {
+	n := 0
+	for _, c := range cases {
+		if c.Failed {
+			n++
+		}
+	}
+	return n
 }
 
 func compareH2spec(t *testing.T, variant string, ours, theirs []h2specCase) {

@@ -58,7 +58,8 @@ func record(t testing.TB, s suite) {
 // measured adds a figure that varies from run to run to the page's last part,
 // such as a duration or a share of memory. It is written with -update, and never
 // compared.
-func measured(name, value string) {
+func measured(t testing.TB, name, value string) {
+	t.Logf("measured %s: %s", name, value)
 	results.mu.Lock()
 	defer results.mu.Unlock()
 	results.measured = append(results.measured, figure{name, value})
