@@ -11,8 +11,11 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 REVISION  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 # How long each fuzz target runs.
 FUZZTIME  ?= 30s
+# Arguments of `make interop`: INTEROP="-run TestGRPC". UPDATE=1 writes docs/conformance.md.
+INTEROP  ?=
 # Arguments of `make demo` and `make bench`: ARGS="--for 30s", ARGS="--quick".
 ARGS      ?=
+export UPDATE
 
 GO_BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath \
 	-ldflags "-s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)"
@@ -41,6 +44,11 @@ lint: ## Check formatting, modules and scripts; vet; staticcheck
 	go mod verify
 	go mod tidy -diff
 	for script in .ci/run scripts/*.sh; do bash -n "$$script"; done
+
+.PHONY: interop
+interop: ## Hold the binary against conformance suites and other servers
+	staticcheck=$$(go tool -n staticcheck); cd test/interop; go vet .; $$staticcheck .; go mod tidy -diff
+	scripts/interop.sh $(INTEROP)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s)

@@ -38,9 +38,15 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if name := os.Getenv(childVariable); name != "" {
+		os.Exit(runChild(name))
+	}
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
+	}
+	if code == 0 {
+		code = conclude(os.Stdout)
 	}
 	os.Exit(code)
 }

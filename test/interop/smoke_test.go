@@ -34,4 +34,5 @@ inject:
 	if text, _ := io.ReadAll(answer.Body); string(text) != "Bearer token-1 access_token=token-1" {
 		t.Errorf("the upstream got %s", text)
 	}
+	measured(t, "resident memory after one request", fmt.Sprintf("%d MiB", a.status(t, "VmRSS")>>20))
 }
