@@ -9,13 +9,12 @@ import (
 // lenient reads requests as the sloppiest servers do. Each liberty is one that
 // some server took; together they show whether bytes mean the same to everyone.
 type lenient struct {
-	name        string
-	lastLength  bool // of several lengths the last one counts, not the first
-	lengthWins  bool // a length counts even beside a transfer coding
-	oddCodings  bool // whatever has "chunked" in it is chunked
-	foldedNames bool // Content_Length is Content-Length
-	crEnds      bool // CR alone ends a line
-	narrow      bool // sizes of chunks have 32 bits
+	name       string
+	lastLength bool // of several lengths the last one counts, not the first
+	lengthWins bool // a length counts even beside a transfer coding
+	oddCodings bool // whatever has "chunked" in it is chunked
+	crEnds     bool // CR alone ends a line
+	narrow     bool // sizes of chunks have 32 bits
 }
 
 func lenientReaders() []lenient {
@@ -25,8 +24,6 @@ func lenientReaders() []lenient {
 		{name: "length wins", lengthWins: true},
 		{name: "odd codings", oddCodings: true},
 		{name: "odd codings, length wins", oddCodings: true, lengthWins: true, lastLength: true},
-		{name: "folded names", foldedNames: true, oddCodings: true},
-		{name: "folded names, last length wins", foldedNames: true, lastLength: true, lengthWins: true},
 		{name: "CR ends lines", crEnds: true, oddCodings: true},
 		{name: "32 bits", narrow: true},
 	}
@@ -95,9 +92,6 @@ func (l lenient) fields(raw []byte) (fields []field, rest []byte, ok bool) {
 		}
 		name, value, _ := strings.Cut(line, ":")
 		name = strings.ToLower(strings.Trim(name, " \t\v\f\x00"))
-		if l.foldedNames {
-			name = strings.ReplaceAll(name, "_", "-")
-		}
 		fields = append(fields, field{name, strings.Trim(value, " \t\v\f\x00")})
 	}
 }

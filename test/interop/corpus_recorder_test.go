@@ -40,10 +40,13 @@ type seenRequest struct {
 type field struct{ name, value string }
 
 func (r *seenRequest) id() string {
-	if ids := valuesOf(r.fields, "X-Id"); len(ids) == 1 {
-		return ids[0]
+	id := ""
+	for _, f := range r.fields {
+		if strings.EqualFold(f.name, "X-Id") {
+			id = f.value
+		}
 	}
-	return ""
+	return id
 }
 
 // valuesOf returns the values of a field in any spelling of its name.
@@ -233,7 +236,7 @@ func (r *seenRequest) readBody(in *bufio.Reader) error {
 	case len(lengths)+len(codings) > 1:
 		return notStrict("Content-Length %q and Transfer-Encoding %q", lengths, codings)
 	case len(lengths) == 1:
-		n, err := strconv.ParseUint(lengths[0], 10, 31)
+		n, err := strconv.ParseUint(lengths[0], 10, 62)
 		if err != nil || strconv.FormatUint(n, 10) != lengths[0] {
 			return notStrict("Content-Length %q", lengths[0])
 		}
