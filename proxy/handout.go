@@ -207,16 +207,24 @@ func (h *Handout) token(r *http.Request, token HandoutToken, not uint64) (refres
 	if err == nil && t.Generation == not {
 		cause := refresher.Cause{By: handoutCause, Signal: exchange.SignalStatus}
 		if instance.Reject(t, cause) == refresher.OverBudget {
-			return refresher.Token{}, &answer{status: http.StatusTooManyRequests, kind: errRequest,
-				detail:     fmt.Sprintf("credential %s was asked for another token too often; generation %d stays in use", token.Credential, not),
-				credential: token.Credential, class: refresher.OverBudget.String(), retryAfter: handoutRetry}
+			return refresher.Token{}, noOther(token, not)
 		}
-		t, err = instance.Token(ctx)
+		if t, err = instance.Token(ctx); err == nil && t.Generation == not { // the login gave it again
+			return refresher.Token{}, noOther(token, not)
+		}
 	}
 	if err != nil {
 		return refresher.Token{}, noHandout(token, err)
 	}
 	return t, nil
+}
+
+// noOther says that there is no other token for now, so that an answer of status
+// 200 never has the one that the caller does not want.
+func noOther(token HandoutToken, not uint64) *answer {
+	return &answer{status: http.StatusTooManyRequests, kind: errRequest,
+		detail:     fmt.Sprintf("credential %s has no other token for now; generation %d stays in use", token.Credential, not),
+		credential: token.Credential, class: refresher.OverBudget.String(), retryAfter: handoutRetry}
 }
 
 // noHandout turns an engine's error into an answer.

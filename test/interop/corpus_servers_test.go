@@ -17,20 +17,6 @@ var errTimeout = os.ErrDeadlineExceeded
 
 func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// needTool returns the path of a program, or skips the test without it; in CI
-// that is a failure.
-func needTool(t *testing.T, name string) string {
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("missing tool: %s", name)
-	}
-	t.Skipf("missing tool: %s", name)
-	return ""
-}
-
 // freePort returns a port of 127.0.0.1 for a program that cannot choose one
 // itself.
 func freePort(t *testing.T) int {
