@@ -228,7 +228,9 @@ func (c *call) firstRead(ans *http.Response, buf []byte) (int, error) {
 	if b, ok := ans.Body.(interface{ Buffered() bool }); ok && b.Buffered() {
 		return ans.Body.Read(buf) // without waiting
 	}
-	if _, held := ans.Body.(*hold); held || isStream(ans.Header.Get("Content-Type")) {
+	// A stream of length 0 is a gRPC answer of trailers alone: its head must be
+	// its end as well, or clients miss the status in it.
+	if _, held := ans.Body.(*hold); held || ans.ContentLength != 0 && isStream(ans.Header.Get("Content-Type")) {
 		c.flush()
 		return ans.Body.Read(buf)
 	}
