@@ -94,10 +94,7 @@ func newGRPCServer(t *testing.T, refuse string) *grpcServer {
 			return handle(ctx, request)
 		}),
 		grpc.StreamInterceptor(func(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-			if err := s.check(stream.Context()); err != nil {
-				return err
-			}
-			return handle(service, stream)
+			return handle(service, checkedStream{stream, s})
 		}),
 	)
 	testgrpc.RegisterTestServiceServer(server, interop.NewTestServer())
@@ -123,6 +120,21 @@ func (s *grpcServer) check(ctx context.Context) error {
 	return nil
 }
 
+// checkedStream refuses a call when its first message is here. A refusal of the
+// head alone may overtake what the client still sends, and such a call cannot be
+// sent again.
+type checkedStream struct {
+	grpc.ServerStream
+	server *grpcServer
+}
+
+func (c checkedStream) RecvMsg(message any) error {
+	if err := c.ServerStream.RecvMsg(message); err != nil {
+		return err
+	}
+	return c.server.check(c.Context())
+}
+
 // take returns the calls since it was called last.
 func (s *grpcServer) take() []grpcCall {
 	s.mu.Lock()
@@ -140,7 +152,7 @@ listen: 127.0.0.1:0
 credentials:
   c: {recipe: %q}
 routes:
-  - {path: /, upstream: "http://%s", protocol: h2c, use: [c]}
+  - {path: /, upstream: "http://%s", protocol: h2c, use: [c], replay: {max_body: 1MiB}}
 `, tokens.recipe(t, "inject: [{header: Authorization, value: \"Bearer ${access}\"}]\n"+refused), s.address))
 }
 
