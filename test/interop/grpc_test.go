@@ -17,9 +17,6 @@ import (
 	"google.golang.org/grpc/tap"
 )
 
-// repairByGRPCStatus says whether the recipe language knows `grpc` in refused.
-const repairByGRPCStatus = false
-
 // grpcCases are the cases of gRPC's interoperability tests that need neither
 // Google's credentials nor a balancer, by the names that gRPC gives them.
 func grpcCases() map[string]func(context.Context, *grpc.ClientConn) {
@@ -191,9 +188,6 @@ func TestGRPC(t *testing.T) {
 // TestGRPCRepair: a server that refuses the token by its status is asked again
 // with a new one, and the client sees nothing of it.
 func TestGRPCRepair(t *testing.T) {
-	if !repairByGRPCStatus {
-		t.Skip("the recipe language does not know refused: [{grpc: CODE}] yet")
-	}
 	cases := []string{"empty_unary", "large_unary", "server_streaming", "custom_metadata"}
 	line := suite{name: "grpc-go, token refused by status 16", version: moduleVersion(t, "google.golang.org/grpc"), tests: len(cases)}
 	for _, name := range cases {
