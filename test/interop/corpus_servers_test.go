@@ -13,8 +13,6 @@ import (
 	"time"
 )
 
-var errTimeout = os.ErrDeadlineExceeded
-
 func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // needTool returns the path of a program, or skips the test without it; in CI
