@@ -14,7 +14,8 @@ type rawCase struct {
 	// by their X-Id; only these may reach an upstream, each once.
 	holds int
 	// arrives: all of them must reach the upstream when nothing but attache is
-	// in between. Without such cases a proxy that refuses everything would pass.
+	// in between; the last one ends the connection. Without such cases a proxy
+	// that refuses everything would pass.
 	arrives bool
 }
 
@@ -75,14 +76,14 @@ func plainCases() []rawCase {
 		{"pipelined GETs", get("") + inner, 2, true},
 		{"pipelined behind Content-Length", post("Content-Length: 5\r\n", "hello"+inner), 2, true},
 		{"pipelined behind chunks", post("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"+inner), 2, true},
-		{"a request as body", post("Content-Length: {inner}\r\n", inner), 1, true},
-		{"a request as chunk", post("Transfer-Encoding: chunked\r\n", chunkedInner), 1, true},
-		{"GET with a body", get("Content-Length: {inner}\r\n") + inner, 1, true},
-		{"GET with chunks", get("Transfer-Encoding: chunked\r\n") + chunkedInner, 1, true},
-		{"HEAD with a body", strings.Replace(get("Content-Length: {inner}\r\n"), "GET", "HEAD", 1) + inner, 1, true},
-		{"DELETE with a body", strings.Replace(get("Content-Length: {inner}\r\n"), "GET", "DELETE", 1) + inner, 1, true},
-		{"OPTIONS with chunks", strings.Replace(get("Transfer-Encoding: chunked\r\n"), "GET", "OPTIONS", 1) + chunkedInner, 1, true},
-		{"TRACE with a body", strings.Replace(get("Content-Length: {inner}\r\n"), "GET", "TRACE", 1) + inner, 1, false},
+		{"a request as body", post("Connection: close\r\nContent-Length: {inner}\r\n", inner), 1, true},
+		{"a request as chunk", post("Connection: close\r\nTransfer-Encoding: chunked\r\n", chunkedInner), 1, true},
+		{"GET with a body", get("Connection: close\r\nContent-Length: {inner}\r\n") + inner, 1, true},
+		{"GET with chunks", get("Connection: close\r\nTransfer-Encoding: chunked\r\n") + chunkedInner, 1, true},
+		{"HEAD with a body", strings.Replace(get("Connection: close\r\nContent-Length: {inner}\r\n"), "GET", "HEAD", 1) + inner, 1, true},
+		{"DELETE with a body", strings.Replace(get("Connection: close\r\nContent-Length: {inner}\r\n"), "GET", "DELETE", 1) + inner, 1, true},
+		{"OPTIONS with chunks", strings.Replace(get("Connection: close\r\nTransfer-Encoding: chunked\r\n"), "GET", "OPTIONS", 1) + chunkedInner, 1, true},
+		{"TRACE with a body", strings.Replace(get("Connection: close\r\nContent-Length: {inner}\r\n"), "GET", "TRACE", 1) + inner, 1, false},
 		{"empty lines before the request", "\r\n\r\n" + get("Connection: close\r\n"), 1, false},
 		{"body shorter than said", post("Content-Length: 1000\r\n", "hello"+inner), 0, false},
 		{"chunks without an end", post("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"), 0, false},

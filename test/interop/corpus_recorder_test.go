@@ -26,6 +26,7 @@ type recorder struct {
 type recording struct {
 	mu    sync.Mutex
 	raw   bytes.Buffer
+	read  int // so many bytes are those of seen; all of them once the connection has ended
 	seen  []seenRequest
 	fault error // why the bytes are not strictly HTTP/1.1
 }
@@ -102,7 +103,7 @@ func (r *recorder) recordings() []*recording {
 	for _, c := range r.conns {
 		c.mu.Lock()
 		k := &recording{seen: append([]seenRequest(nil), c.seen...), fault: c.fault}
-		k.raw.Write(c.raw.Bytes())
+		k.raw.Write(c.raw.Bytes()[:c.read])
 		c.mu.Unlock()
 		all = append(all, k)
 	}
@@ -121,35 +122,38 @@ func (c *recording) serve(conn net.Conn) {
 	in := bufio.NewReader(io.TeeReader(conn, c))
 	for {
 		conn.SetDeadline(time.Now().Add(patience))
-		head, err := readHead(in)
+		r, err := readHead(in)
 		if err == nil {
 			c.mu.Lock()
-			c.seen = append(c.seen, *head)
-			last := len(c.seen) - 1
+			c.seen, c.read = append(c.seen, *r), c.raw.Len()-in.Buffered()
 			c.mu.Unlock()
-			if len(valuesOf(head.fields, "Expect")) > 0 {
+			if len(valuesOf(r.fields, "Expect")) > 0 {
 				io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 			}
-			err = head.readBody(in)
+			err = r.readBody(in)
 			c.mu.Lock()
-			c.seen[last] = *head
+			c.seen[len(c.seen)-1], c.read = *r, c.raw.Len()-in.Buffered()
 			c.mu.Unlock()
 		}
 		if err != nil {
-			if errors.Is(err, errNotStrict) {
-				c.mu.Lock()
-				c.fault = err
-				c.mu.Unlock()
-				io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-			}
+			c.end(conn, err)
 			return
 		}
-		body := head.id()
-		answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Answer: %s\r\n\r\n", len(body), body)
-		if head.method != "HEAD" {
-			answer += body
+		answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Answer: %s\r\n\r\n", len(r.id()), r.id())
+		if r.method != "HEAD" {
+			answer += r.id()
 		}
 		io.WriteString(conn, answer)
+	}
+}
+
+func (c *recording) end(conn net.Conn, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read = c.raw.Len()
+	if errors.Is(err, errNotStrict) {
+		c.fault = err
+		io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	}
 }
 

@@ -13,8 +13,6 @@ import (
 	"time"
 )
 
-var errTimeout = os.ErrDeadlineExceeded
-
 func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // freePort returns a port of 127.0.0.1 for a program that cannot choose one

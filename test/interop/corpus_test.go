@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -266,7 +267,7 @@ func sendAll(t *testing.T, address string, cases []rawCase) []string {
 		senders.Go(func() {
 			for i := range next {
 				var err error
-				if answers[i], err = exchangeRaw(address, fill(cases[i].raw, caseID(i))); err != nil {
+				if answers[i], err = exchangeRaw(address, fill(cases[i].raw, caseID(i)), cases[i].arrives); err != nil {
 					t.Errorf("%s: %v", cases[i].name, err)
 				}
 			}
@@ -282,33 +283,39 @@ func sendAll(t *testing.T, address string, cases []rawCase) []string {
 
 // quiet is how long nothing has to come before the client says that it has no
 // more to send. It may not say so earlier: for net/http that means the client is
-// gone. Nothing depends on it being long enough but the number of requests that
-// arrive.
+// gone, and a request under way is given up. Nothing depends on it but how many of
+// the requests arrive that need not.
 const quiet = 400 * time.Millisecond
 
-// exchangeRaw writes raw and returns all that comes back.
-func exchangeRaw(address, raw string) (string, error) {
+// exchangeRaw writes raw and returns all that comes back. If the server ends the
+// connection by itself, the client waits for that.
+func exchangeRaw(address, raw string, ends bool) (string, error) {
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	conn.SetWriteDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(patience))
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		io.WriteString(conn, raw) // a server that has seen enough may close
 	}()
+	if !ends {
+		conn.SetReadDeadline(time.Now().Add(quiet))
+	}
 	var answer strings.Builder
-	conn.SetReadDeadline(time.Now().Add(quiet))
 	_, err = io.Copy(&answer, conn)
-	if errors.Is(err, errTimeout) {
+	if !ends && errors.Is(err, os.ErrDeadlineExceeded) {
 		<-written
 		conn.(*net.TCPConn).CloseWrite()
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(patience))
 		_, err = io.Copy(&answer, conn)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "", fmt.Errorf("the connection does not end: %w", err)
 	}
 	conn.Close()
 	<-written
-	return answer.String(), nil
+	return answer.String(), nil // other errors: the server has seen enough
 }
