@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -92,22 +93,51 @@ func holdBody(ans *http.Response, want exchange.BodyWant, decoders *gzipPool) *h
 	h := &hold{body: ans.Body, want: want, done: make(chan struct{})}
 	ans.Body = h
 	zipped, _ := gzipped(ans.Header["Content-Encoding"])
-	if b, ok := h.body.(interface{ Whole() bool }); ok && b.Whole() {
-		h.look(zipped, decoders)
+	b, ok := h.body.(interface{ Whole() bool })
+	if ok && ans.ContentLength <= holdBytes && b.Whole() {
+		h.readWhole(ans.ContentLength)
+		if zipped {
+			h.value = decoders.decode(bytes.NewReader(h.raw), h.find)
+		} else {
+			h.value = h.pick(h.raw)
+		}
+		close(h.done)
 	} else {
 		go h.look(zipped, decoders)
 	}
 	return h
 }
 
+// readWhole reads a body of n bytes that are all here.
+func (h *hold) readWhole(n int64) {
+	h.raw = make([]byte, n)
+	m, err := io.ReadFull(h.body, h.raw)
+	if h.raw, h.err = h.raw[:m], err; err == nil {
+		h.err = io.EOF
+	}
+}
+
 // look reads ahead and finds what rules look at.
 func (h *hold) look(zipped bool, decoders *gzipPool) {
 	defer close(h.done)
 	if zipped {
-		h.value = decoders.decode(h, h.find)
+		h.value = decoders.decode((*holdSource)(h), h.find)
 	} else {
 		h.value = h.find((*holdSource)(h))
 	}
+}
+
+// pick is find for a text that is here as a whole.
+func (h *hold) pick(text []byte) []byte {
+	var end jsonEnd
+	state, from, to := end.scan(text)
+	switch {
+	case state == jsonEnded:
+		return text[from:to]
+	case h.want == exchange.TextBody:
+		return text
+	}
+	return nil
 }
 
 // await waits until the part that rules look at is there, or will not come, or
@@ -219,8 +249,10 @@ func (h *hold) held(p []byte) (n int, err error, ok bool) {
 	defer h.mu.Unlock()
 	if h.offset < len(h.raw) {
 		n = copy(p, h.raw[h.offset:])
-		h.offset += n
-		return n, nil, true
+		if h.offset += n; h.offset == len(h.raw) {
+			err = h.err
+		}
+		return n, err, true
 	}
 	return 0, h.err, h.err != nil
 }
@@ -236,9 +268,9 @@ type decoder struct {
 	zip *gzip.Reader
 }
 
-// decode calls find with the decoded text of h and returns its result. An answer
-// that is not gzip in truth has none.
-func (g *gzipPool) decode(h *hold, find func(io.Reader) []byte) []byte {
+// decode calls find with the decoded text of source and returns its result. What
+// is not gzip in truth has none.
+func (g *gzipPool) decode(source io.Reader, find func(io.Reader) []byte) []byte {
 	d, ok := g.pool.Get().(*decoder)
 	if !ok {
 		d = &decoder{buf: bufio.NewReaderSize(nil, 4<<10), zip: new(gzip.Reader)}
@@ -247,7 +279,7 @@ func (g *gzipPool) decode(h *hold, find func(io.Reader) []byte) []byte {
 		d.buf.Reset(nil)
 		g.pool.Put(d)
 	}()
-	d.buf.Reset((*holdSource)(h))
+	d.buf.Reset(source)
 	if d.zip.Reset(d.buf) != nil {
 		return nil
 	}

@@ -27,16 +27,20 @@ const byteOrderMark = "\xef\xbb\xbf"
 // scan looks at the next piece. Once the value has ended, it is what lies
 // between start and end, counted from the beginning of the stream.
 func (j *jsonEnd) scan(piece []byte) (state jsonState, start, end int) {
-	for _, c := range piece {
-		switch j.state {
-		case jsonBefore:
-			j.begin(c)
-		case jsonInside:
-			j.inside(c)
-		case jsonEnded, jsonNone:
+	for i := 0; i < len(piece); {
+		n := 1
+		switch {
+		case j.state == jsonBefore:
+			j.begin(piece[i])
+		case j.state != jsonInside:
 			return j.state, j.start, j.seen
+		case j.inString:
+			n = j.text(piece[i:])
+		default:
+			n = j.structure(piece[i:])
 		}
-		j.seen++
+		i += n
+		j.seen += n
 	}
 	return j.state, j.start, j.seen
 }
@@ -53,26 +57,42 @@ func (j *jsonEnd) begin(c byte) {
 	}
 }
 
-func (j *jsonEnd) inside(c byte) {
-	if j.inString {
-		switch {
-		case j.escaped:
-			j.escaped = false
-		case c == '\\':
-			j.escaped = true
-		case c == '"':
+// text looks at bytes inside a string, up to its end or to one that is escaped.
+// It returns how many it took.
+func (j *jsonEnd) text(piece []byte) int {
+	if j.escaped {
+		j.escaped = false
+		return 1
+	}
+	for i, c := range piece {
+		switch c {
+		case '"':
 			j.inString = false
-		}
-		return
-	}
-	switch c {
-	case '"':
-		j.inString = true
-	case '{', '[':
-		j.depth++
-	case '}', ']':
-		if j.depth--; j.depth == 0 {
-			j.state = jsonEnded
+			return i + 1
+		case '\\':
+			j.escaped = true
+			return i + 1
 		}
 	}
+	return len(piece)
+}
+
+// structure looks at bytes outside of strings, up to the value's end or the
+// beginning of a string. It returns how many it took.
+func (j *jsonEnd) structure(piece []byte) int {
+	for i, c := range piece {
+		switch c {
+		case '"':
+			j.inString = true
+			return i + 1
+		case '{', '[':
+			j.depth++
+		case '}', ']':
+			if j.depth--; j.depth == 0 {
+				j.state = jsonEnded
+				return i + 1
+			}
+		}
+	}
+	return len(piece)
 }
