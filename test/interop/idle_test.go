@@ -60,6 +60,9 @@ routes:
 	}
 	with := a.settled(t)
 	each := with.minus(before).each(count)
+	if each.files < 1.99 {
+		t.Fatalf("a WebSocket has %.2f descriptors: not all are open", each.files)
+	}
 	measured(t, "idle WebSockets held", fmt.Sprintf("%d of %d", count, idleSockets))
 	measured(t, "memory of an idle WebSocket (VmRSS)", fmt.Sprintf("%.1f KiB", each.resident/1024))
 	t.Logf("of %d WebSockets each costs attache %v", count, each)
