@@ -85,7 +85,7 @@ func TestRawRequestsAreAmbiguous(t *testing.T) {
 	for i, reader := range readers {
 		differs := 0
 		for _, c := range cases {
-			raw := []byte(fill(c.raw, "case"))
+			raw := []byte(fill(c.raw, caseID(0)))
 			if !slices.Equal(reader.ids(raw), readers[(i+1)%len(readers)].ids(raw)) {
 				differs++
 			}
@@ -151,6 +151,7 @@ type chain struct {
 	t            *testing.T
 	cases        []rawCase
 	heads, whole map[string]int // by id
+	open         int            // connections that an open reader reads differently
 }
 
 // judgeChain checks what came to the upstream, as a whole and for each case.
@@ -171,10 +172,17 @@ func judgeChain(t *testing.T, up *recorder, cases []rawCase, answers []string) *
 			c.credentials(r)
 		}
 		for _, reader := range lenientReaders() {
-			if got := reader.ids(conn.raw.Bytes()); !slices.Equal(got, strict) {
+			switch got := reader.ids(conn.raw.Bytes()); {
+			case slices.Equal(got, strict):
+			case reader.open:
+				c.open++
+			default:
 				t.Errorf("a reader with %q finds the requests %q where a strict one finds %q\n%.3000q", reader.name, got, strict, conn.raw.String())
 			}
 		}
+	}
+	if c.open > 0 {
+		t.Logf("NOT HELD: on %d of %d connections a reader that takes underscores for hyphens finds other requests", c.open, len(up.recordings()))
 	}
 	total := 0
 	for i := range cases {
