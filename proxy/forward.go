@@ -189,7 +189,7 @@ func (c *call) outgoing() http.Header {
 	out := fieldList{header: make(http.Header, len(src)+len(c.fields)+2), values: make([]string, 0, count)}
 	declared := connectionFields(src["Connection"])
 	for key, values := range src {
-		if _, ok := declared[key]; ok || isHop(key) || isFraming(key) || c.route.strip.header(key, values) {
+		if _, ok := declared[key]; ok || ofConnection(key) || c.route.strip.header(key, values) {
 			continue
 		}
 		switch key {
@@ -242,7 +242,7 @@ func (c *call) inject(out *fieldList) {
 func (c *call) outgoingTrailer() http.Header {
 	var trailer http.Header
 	for key := range c.r.Trailer {
-		if isHop(key) || isFraming(key) || c.route.strip.trailer(key) {
+		if ofConnection(key) || c.route.strip.trailer(key) {
 			continue
 		}
 		if trailer == nil {

@@ -15,6 +15,21 @@ func isHop(key string) bool { return exchange.IsHop(key) }
 // isFraming reports whether net/http keeps a field outside the header map.
 func isFraming(key string) bool { return exchange.IsFraming(key) }
 
+// ofConnection reports whether a client's field, given by its canonical name, is
+// for the connection or frames the message, in whatever spelling. Behind a server
+// that takes "_" for "-" a Content_Length or a Transfer_Encoding could end the
+// message at another place, and what follows would be a request that nobody here
+// has seen.
+func ofConnection(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; c != '-' && exchange.FoldByte(c) == '-' {
+			key = http.CanonicalHeaderKey(foldHeader(key))
+			break
+		}
+	}
+	return isHop(key) || isFraming(key)
+}
+
 // connectionFields returns the canonical names of the fields that a Connection
 // header declares to be for one connection only; nil if there are none.
 func connectionFields(connection []string) map[string]struct{} {

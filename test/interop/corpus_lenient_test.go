@@ -9,12 +9,13 @@ import (
 // lenient reads requests as the sloppiest servers do. Each liberty is one that
 // some server took; together they show whether bytes mean the same to everyone.
 type lenient struct {
-	name       string
-	lastLength bool // of several lengths the last one counts, not the first
-	lengthWins bool // a length counts even beside a transfer coding
-	oddCodings bool // whatever has "chunked" in it is chunked
-	crEnds     bool // CR alone ends a line
-	narrow     bool // sizes of chunks have 32 bits
+	name        string
+	lastLength  bool // of several lengths the last one counts, not the first
+	lengthWins  bool // a length counts even beside a transfer coding
+	oddCodings  bool // whatever has "chunked" in it is chunked
+	crEnds      bool // CR alone ends a line
+	narrow      bool // sizes of chunks have 32 bits
+	foldedNames bool // Content_Length is Content-Length
 }
 
 func lenientReaders() []lenient {
@@ -26,6 +27,7 @@ func lenientReaders() []lenient {
 		{name: "odd codings, length wins", oddCodings: true, lengthWins: true, lastLength: true},
 		{name: "CR ends lines", crEnds: true, oddCodings: true},
 		{name: "32 bits", narrow: true},
+		{name: "underscores in names", foldedNames: true, lastLength: true},
 	}
 }
 
@@ -50,7 +52,7 @@ func (l lenient) ids(raw []byte) []string {
 		if looksLikeRequest.MatchString(line) {
 			id := ""
 			for _, f := range fields {
-				if f.name == "x-id" {
+				if f.name == "x-id" && isCaseID.MatchString(f.value) {
 					id = f.value
 				}
 			}
@@ -92,6 +94,9 @@ func (l lenient) fields(raw []byte) (fields []field, rest []byte, ok bool) {
 		}
 		name, value, _ := strings.Cut(line, ":")
 		name = strings.ToLower(strings.Trim(name, " \t\v\f\x00"))
+		if l.foldedNames {
+			name = strings.ReplaceAll(name, "_", "-")
+		}
 		fields = append(fields, field{name, strings.Trim(value, " \t\v\f\x00")})
 	}
 }

@@ -65,6 +65,41 @@ func recordRaw(t *testing.T, chain string, cases []rawCase) {
 	}
 }
 
+// TestRawRequestsAreAmbiguous sees that the upstream of TestRawRequests would
+// notice: without a proxy in between it refuses many of the cases, and each
+// lenient reader finds requests in some that the others do not.
+func TestRawRequestsAreAmbiguous(t *testing.T) {
+	cases := corpus()
+	for i := range cases {
+		cases[i].arrives = false // the recorder ends no connection by itself
+	}
+	up := newRecorder(t)
+	sendAll(t, up.address, cases)
+	faults := 0
+	for _, conn := range up.recordings() {
+		if conn.fault != nil {
+			faults++
+		}
+	}
+	if faults < len(cases)/4 {
+		t.Errorf("the recorder finds fault with %d of %d cases", faults, len(cases))
+	}
+	readers := lenientReaders()
+	for i, reader := range readers {
+		differs := 0
+		for _, c := range cases {
+			raw := []byte(fill(c.raw, caseID(0)))
+			if !slices.Equal(reader.ids(raw), readers[(i+1)%len(readers)].ids(raw)) {
+				differs++
+			}
+		}
+		if differs == 0 {
+			t.Errorf("a reader with %q finds what the next one finds", reader.name)
+		}
+	}
+	t.Logf("the recorder finds fault with %d of %d cases", faults, len(cases))
+}
+
 func startInjecting(t *testing.T, upstream string) *attache {
 	tokens := newTokenServer(t)
 	return start(t, fmt.Sprintf(`

@@ -1,10 +1,13 @@
 package interop
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -105,6 +108,7 @@ refused: [{token: access, status: 401}]
 			s := &sockets{up, client, tokens, "ws://" + a.address + "/ws"}
 			t.Run("messages", s.messages)
 			t.Run("fragments", s.fragments)
+			t.Run("a message right behind the handshake", s.ahead)
 			t.Run("pings", s.pings)
 			t.Run("closes", s.closes)
 			t.Run("ends without a close", s.drops)
@@ -210,6 +214,30 @@ func (s *sockets) fragments(t *testing.T) {
 	}
 	want(t, p, binaryMessage, append(bytes.Repeat([]byte("a"), 10_000), bytes.Repeat([]byte("b"), 10_000)...))
 	s.end(t, p)
+}
+
+// ahead sends a message before the handshake is answered, as neither library
+// does. Upstream it must not be there before the answer, for servers refuse that.
+func (s *sockets) ahead(t *testing.T) {
+	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(s.address, "ws://"), "/ws"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"+"\x81\x85\x00\x00\x00\x00hello")
+	in := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(answer, err)
+	}
+	frame := make([]byte, len("\x81\x05hello"))
+	if _, err := io.ReadFull(in, frame); err != nil || string(frame) != "\x81\x05hello" {
+		t.Errorf("got the frame %q, %v", frame, err)
+	}
+	conn.Close()
+	s.ended(t, closed{code: 1006})
 }
 
 func (s *sockets) pings(t *testing.T) {
