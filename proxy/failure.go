@@ -34,6 +34,9 @@ func transportFailure(err error) *answer {
 	if _, ok := errors.AsType[tls.AlertError](err); ok {
 		return badGateway(errTLS, "the upstream ended the TLS handshake")
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // crypto/tls's word for an alert
+		return badGateway(errTLS, "the upstream ended the TLS connection with an alert; it may want another client certificate")
+	}
 	if e, ok := errors.AsType[*http1.ProtocolError](err); ok {
 		return badGateway(errProtocol, e.Error())
 	}

@@ -174,3 +174,47 @@ func (u *grpcUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/grpc+proto")
 	u.handler(w, r)
 }
+
+// TestReplayedCallIsJudgedAtItsEnd: that the renewed token was good is known when
+// the call has ended, not when its head is there.
+func TestReplayedCallIsJudgedAtItsEnd(t *testing.T) {
+	for end, outcome := range map[string]string{"0": ReplayOK, "16": ReplayRefused, "broken": ReplayError} {
+		t.Run(outcome, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src, m := &source{t: t}, &counters{}
+				up := &grpcUpstream{handler: func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Authorization") == "Bearer token1" {
+						w.Header().Set("Grpc-Status", "16")
+						return
+					}
+					io.WriteString(w, grpcMessageOf("hello"))
+					w.(http.Flusher).Flush()
+					time.Sleep(time.Second)
+					if end == "broken" {
+						panic(http.ErrAbortHandler)
+					}
+					w.Header().Set(http.TrailerPrefix+"Grpc-Status", end)
+				}}
+				c := inMemory(t, sides{true, true}, grpcPlan(), up, m, quickSlot(t, src))
+				ans := c.call(t, "/svc/Watch", http.NoBody)
+				wantMessage(t, ans.Body, "hello")
+				m.mu.Lock()
+				if len(m.replays) != 0 {
+					t.Errorf("outcomes %v while the call goes on", m.replays)
+				}
+				m.mu.Unlock()
+				rest, err := io.ReadAll(ans.Body)
+				ans.Body.Close()
+				if len(rest) != 0 || (err != nil) != (end == "broken") {
+					t.Errorf("the answer ends with %q, %v", rest, err)
+				}
+				settled()
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				if len(m.replays) != 1 || m.replays[outcome] != 1 || src.logins() != 2 {
+					t.Errorf("outcomes %v after %d logins, want one %s after 2", m.replays, src.logins(), outcome)
+				}
+			})
+		})
+	}
+}

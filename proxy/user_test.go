@@ -116,6 +116,54 @@ func TestTooManyUsers(t *testing.T) {
 	}
 }
 
+// TestNoRoomForAnotherUser: while all the room is taken by tokens in use, another
+// user gets 429 with the reason. Users that are there, and those of another
+// credential, go on, and so does the other user once there is room.
+func TestNoRoomForAnotherUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := startEngine(t)
+		slotOf := func(credential string) Slot {
+			slot := addToken(t, e, "user", &source{t: t, fetch: perUser}, func(d *refresher.Definition) {
+				d.Credential = credential
+				d.Params = []refresher.Param{{Name: "user", Identity: true}}
+				d.Key = []refresher.KeyPart{{Name: "user", FromRequest: true}, {Name: "of", Value: secret.New(credential)}}
+				d.Limits = refresher.Limits{Max: 1}
+			})
+			slot.Credential, slot.Params = credential, []int{1}
+			return slot
+		}
+		held := make(chan struct{})
+		up := fakeTransport(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/base/hold" {
+				<-held
+			}
+			return respond(200, ""), nil
+		})
+		few, other := newProxy(t, userPlan(), up, []Slot{slotOf("few")}), newProxy(t, userPlan(), up, []Slot{slotOf("other")})
+		ended := make(chan int)
+		go func() { ended <- get(few, "/hold", "X-User", "ann").Code }()
+		synctest.Wait()
+		w := get(few, "/", "X-User", "bob")
+		if w.Code != 429 || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), `"credential":"few","class":"instances"`) {
+			t.Errorf("one too many: status %d, %v, %s", w.Code, w.Header(), w.Body)
+		}
+		if w := get(few, "/", "X-User", "ann"); w.Code != 200 {
+			t.Errorf("the user who is there got %d", w.Code)
+		}
+		if w := get(other, "/", "X-User", "bob"); w.Code != 200 {
+			t.Errorf("the same user of another credential got %d", w.Code)
+		}
+		close(held)
+		if code := <-ended; code != 200 {
+			t.Errorf("the request under way ended with %d", code)
+		}
+		time.Sleep(time.Second)
+		if w := get(few, "/", "X-User", "bob"); w.Code != 200 {
+			t.Errorf("once there is room the other user got %d: %s", w.Code, w.Body)
+		}
+	})
+}
+
 func TestChoose(t *testing.T) {
 	params := refresher.Params{"a", "b", "c"}
 	if got := choose(params, nil); got != nil {
