@@ -36,7 +36,7 @@ func (u *refusing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/grpc")
 		w.Header().Set("Grpc-Status", map[bool]string{true: "16", false: "0"}[refused])
 	case refused:
-		http.Error(w, "who are you?", 401)
+		http.Error(w, "who are you?", http.StatusUnauthorized)
 	case r.Header.Get("Upgrade") != "":
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {

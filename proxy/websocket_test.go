@@ -99,7 +99,7 @@ func TestRepairedHandshakeKeepsEarlyBytes(t *testing.T) {
 		accept := socketServer(ended, func(*http.Request) {})
 		up := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Authorization") == "Bearer token1" {
-				http.Error(w, "who are you?", 401)
+				http.Error(w, "who are you?", http.StatusUnauthorized)
 				return
 			}
 			accept.ServeHTTP(w, r)
