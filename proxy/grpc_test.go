@@ -218,3 +218,30 @@ func TestReplayedCallIsJudgedAtItsEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestLateRefusalsCannotFloodLogins: a method that refuses every token after a
+// message starts the few logins that the budget has, and then none.
+func TestLateRefusalsCannotFloodLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, m := &source{t: t}, &counters{}
+		up := &grpcUpstream{handler: func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, grpcMessageOf("hello"))
+			w.Header().Set(http.TrailerPrefix+"Grpc-Status", "16")
+		}}
+		c := inMemory(t, sides{true, true}, grpcPlan(), up, m, quickSlot(t, src))
+		for range 20 {
+			ans := c.call(t, "/svc/Watch", http.NoBody)
+			io.Copy(io.Discard, ans.Body)
+			ans.Body.Close()
+			if got := ans.Trailer.Get("Grpc-Status"); got != "16" {
+				t.Fatalf("the call ended with %q", got)
+			}
+			time.Sleep(time.Second)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if late, over := m.replays[ReplayLate], m.replays[ReplayOverBudget]; late+over != 20 || late > 7 || src.logins() != late+1 {
+			t.Errorf("outcomes %v after %d logins", m.replays, src.logins())
+		}
+	})
+}
