@@ -203,6 +203,9 @@ func TestCookieCrumbsAreJoined(t *testing.T) {
 			if got := r.Header.Get("Te"); got != "trailers" {
 				t.Errorf("TE is %q", got)
 			}
+			if r.ProtoMajor == 1 && !hasToken(r.Header["Connection"], "TE") {
+				t.Errorf("Connection is %q and does not name TE", r.Header["Connection"])
+			}
 		})
 		// net/http's HTTP/2 sends crumbs.
 		c := inMemory(t, s, plan, up, &counters{})

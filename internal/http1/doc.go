@@ -7,8 +7,9 @@
 //
 // The package owns what is on the wire and the idle connections. It knows
 // nothing of names, TLS settings or proxies, for which Config.Dial stands, and
-// it decides nothing: it adds no header of its own but Host and those that frame
-// the message, follows no redirect, decodes no content.
+// it decides nothing: it adds no header of its own but Host, those that frame the
+// message and the connection option that goes with TE, follows no redirect,
+// decodes no content.
 //
 // Answers are read more strictly than net/http reads them. Whatever two readers
 // could take for different messages is refused: lines that do not end in CRLF,

@@ -87,6 +87,9 @@ func (o *outgoing) head(req *http.Request) error {
 			return err
 		}
 	}
+	if len(req.Header["Te"]) > 0 && len(req.Header["Connection"]) == 0 {
+		o.buf = append(o.buf, "Connection: TE\r\n"...) // it is for this connection (RFC 9110 section 10.1.4)
+	}
 	if err := o.framing(req, method); err != nil {
 		return err
 	}
