@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -42,6 +43,7 @@ type answer struct {
 
 	retryAfter time.Duration // 0: no Retry-After
 	allow      string        // Allow
+	grpc       int           // the status that a gRPC client gets; 0: that which status stands for
 	challenge  string        // Proxy-Authenticate
 }
 
@@ -118,7 +120,7 @@ func (a *answer) write(w http.ResponseWriter, grpc bool) {
 	}
 	if grpc {
 		h["Content-Type"] = []string{"application/grpc"}
-		h["Grpc-Status"] = []string{strconv.Itoa(grpcStatus(a.status))}
+		h["Grpc-Status"] = []string{strconv.Itoa(cmp.Or(a.grpc, grpcStatus(a.status)))}
 		h["Grpc-Message"] = []string{grpcMessage(a.detail)}
 		w.WriteHeader(http.StatusOK)
 		return

@@ -126,6 +126,9 @@ func (c *call) sendFailure(ctx context.Context, err error) error {
 			return badRequest("the request's body could not be read")
 		}
 	}
+	if c.grpc && time.Since(c.start) >= grpcTimeout(c.r.Header["Grpc-Timeout"]) {
+		return callTimedOut()
+	}
 	return transportFailure(err)
 }
 

@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"attache/internal/exchange"
@@ -89,4 +91,47 @@ func (c *call) endVerdict(ans *http.Response) exchange.Verdict {
 	}, nil)
 	v.Renewed = nil
 	return v
+}
+
+// callTimedOut answers a call that the upstream gave up when the time that the
+// client allows for it was over: a server may then reset the stream, which is no
+// fault of its own.
+func callTimedOut() *answer {
+	const deadlineExceeded = 4
+	own := timeout(errAnswerTimeout, "the call's own time was over before the upstream answered")
+	own.grpc = deadlineExceeded
+	return own
+}
+
+// grpcTimeout returns the time that a Grpc-Timeout field allows for a call: at
+// most eight digits and a unit, by gRPC's protocol over HTTP/2. Without such a
+// field, or with one that cannot be read, it is longer than any call.
+func grpcTimeout(values []string) time.Duration {
+	const none = time.Duration(math.MaxInt64)
+	if len(values) != 1 || len(values[0]) < 2 || len(values[0]) > 9 {
+		return none
+	}
+	digits, unit := values[0][:len(values[0])-1], values[0][len(values[0])-1]
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		return none
+	}
+	switch unit {
+	case 'H':
+		if n > uint64(none/time.Hour) {
+			return none
+		}
+		return time.Duration(n) * time.Hour
+	case 'M':
+		return time.Duration(n) * time.Minute
+	case 'S':
+		return time.Duration(n) * time.Second
+	case 'm':
+		return time.Duration(n) * time.Millisecond
+	case 'u':
+		return time.Duration(n) * time.Microsecond
+	case 'n':
+		return time.Duration(n)
+	}
+	return none
 }

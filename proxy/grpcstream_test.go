@@ -314,3 +314,22 @@ func TestOwnAnswersToGRPC(t *testing.T) {
 		})
 	}
 }
+
+// A server that gives a call up once its time is over resets the stream. To the
+// client that is no fault of the server.
+func TestGRPCCallWhoseTimeIsOver(t *testing.T) {
+	for wait, want := range map[time.Duration]string{time.Second: "4", 500 * time.Millisecond: "14"} {
+		synctest.Test(t, func(t *testing.T) {
+			up := &grpcUpstream{handler: func(http.ResponseWriter, *http.Request) {
+				time.Sleep(wait)
+				panic(http.ErrAbortHandler)
+			}}
+			c := inMemory(t, sides{true, true}, &testPlan{}, up, &counters{}, quickSlot(t, &source{t: t}))
+			ans := c.call(t, "/svc/Slow", http.NoBody, "Grpc-Timeout", "1S")
+			if got := ans.Header.Get("Grpc-Status"); got != want {
+				t.Errorf("reset after %v of a second: status %q, want %s", wait, got, want)
+			}
+			ans.Body.Close()
+		})
+	}
+}

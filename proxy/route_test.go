@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"time"
 
 	"attache/internal/exchange"
 )
@@ -119,7 +121,28 @@ func TestGRPCAnswersAreTrailersOnly(t *testing.T) {
 			t.Errorf("status %d is gRPC's %d, want %d", status, got, want)
 		}
 	}
+	w := httptest.NewRecorder()
+	callTimedOut().write(w, true)
+	if got := w.Header().Get("Grpc-Status"); got != "4" {
+		t.Errorf("a call whose time was over ends with %s, want 4", got)
+	}
 	if got := grpcMessage("a 100%\né"); got != "a 100%25%0A%C3%A9" {
 		t.Errorf("message %q", got)
+	}
+}
+
+func TestGRPCTimeout(t *testing.T) {
+	const none = time.Duration(math.MaxInt64)
+	for text, want := range map[string]time.Duration{
+		"2H": 2 * time.Hour, "3M": 3 * time.Minute, "5S": 5 * time.Second, "7m": 7 * time.Millisecond, "8u": 8 * time.Microsecond, "9n": 9,
+		"99999999M": 99999999 * time.Minute, "99999999H": none,
+		"": none, "S": none, "5": none, "-5S": none, "5s": none, "123456789S": none, "5 S": none,
+	} {
+		if got := grpcTimeout([]string{text}); got != want {
+			t.Errorf("%q is %v, want %v", text, got, want)
+		}
+	}
+	if grpcTimeout(nil) != none || grpcTimeout([]string{"1n", "1n"}) != none {
+		t.Error("a call without a time of its own has one")
 	}
 }
