@@ -54,6 +54,9 @@ func TestIdleWebSockets(t *testing.T) {
 	for _, h := range held {
 		h.close(t)
 	}
+	if !t.Failed() {
+		record(t, suite{name: "WebSockets idle at a time, opened, alive and given back", tests: idleSockets, passed: processes * count})
+	}
 }
 
 // idle is an attache with its clients.

@@ -58,6 +58,7 @@ func closeOf(err error) closed {
 // socketLibrary opens WebSockets from both ends.
 type socketLibrary struct {
 	name   string
+	module string
 	dial   func(ctx context.Context, address string, header http.Header, compress bool, subprotocols ...string) (peer, *http.Response, error)
 	accept func(w http.ResponseWriter, r *http.Request) (peer, error)
 }
@@ -68,7 +69,10 @@ var offered = []string{"chat.v2", "chat.v1"}
 const largestMessage = 2 << 20
 
 func socketLibraries() []socketLibrary {
-	return []socketLibrary{{"coder", dialCoder, acceptCoder}, {"gorilla", dialGorilla, acceptGorilla}}
+	return []socketLibrary{
+		{"coder", "github.com/coder/websocket", dialCoder, acceptCoder},
+		{"gorilla", "github.com/gorilla/websocket", dialGorilla, acceptGorilla},
+	}
 }
 
 type coderPeer struct{ conn *coder.Conn }

@@ -106,17 +106,31 @@ inject:
 refused: [{token: access, status: 401}]
 `), up.url))
 			s := &sockets{up, client, tokens, "ws://" + a.address + "/ws"}
-			t.Run("messages", s.messages)
-			t.Run("fragments", s.fragments)
-			t.Run("a message right behind the handshake", s.ahead)
-			t.Run("pings", s.pings)
-			t.Run("closes", s.closes)
-			t.Run("ends without a close", s.drops)
-			t.Run("subprotocols", s.subprotocols)
-			t.Run("compression", s.compression)
-			t.Run("credentials", s.credentials)
-			t.Run("a hundred at a time", s.hundred)
-			t.Run("a refused handshake", s.refusedHandshake)
+			tests := []struct {
+				name string
+				run  func(*testing.T)
+			}{
+				{"messages", s.messages},
+				{"fragments", s.fragments},
+				{"a message right behind the handshake", s.ahead},
+				{"pings", s.pings},
+				{"closes", s.closes},
+				{"ends without a close", s.drops},
+				{"subprotocols", s.subprotocols},
+				{"compression", s.compression},
+				{"credentials", s.credentials},
+				{"a hundred at a time", s.hundred},
+				{"a refused handshake", s.refusedHandshake},
+			}
+			for _, test := range tests {
+				t.Run(test.name, test.run)
+			}
+			if !t.Failed() {
+				record(t, suite{
+					name:    fmt.Sprintf("WebSockets, %s client, %s server", client.name, server.name),
+					version: moduleVersion(t, client.module) + ", " + moduleVersion(t, server.module), tests: len(tests), passed: len(tests),
+				})
+			}
 		})
 	}
 }
