@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -39,7 +40,7 @@ func (c *call) switchProtocols(ans *http.Response) {
 	if err := writeSwitch(buffered.Writer, header); err != nil {
 		return
 	}
-	tunnel(ctx, client, buffered.Reader, upstream)
+	c.proxy.tunnel(ctx, client, buffered.Reader, upstream)
 }
 
 // writeSwitch writes the head of the 101.
@@ -57,36 +58,69 @@ const tunnelGrace = 5 * time.Second
 
 // tunnel copies both ways until both sides have ended, or tunnelGrace after the
 // first, or until ctx ends. What the client sent ahead lies in early.
-func tunnel(ctx context.Context, client net.Conn, early *bufio.Reader, upstream io.ReadWriteCloser) {
+func (p *Proxy) tunnel(ctx context.Context, client net.Conn, early *bufio.Reader, upstream io.ReadWriteCloser) {
 	closeBoth := func() {
 		upstream.Close()
 		client.Close()
 	}
 	stop := context.AfterFunc(ctx, closeBoth)
 	defer stop()
-	ended := make(chan struct{}, 2)
+	ended := make(chan struct{})
+	timer := sync.OnceValue(func() *time.Timer { return time.AfterFunc(tunnelGrace, closeBoth) })
+	defer func() { timer().Stop() }()
 	go func() {
 		ahead := io.LimitReader(early, int64(early.Buffered()))
-		pipe(upstream, io.MultiReader(ahead, client))
-		ended <- struct{}{}
+		p.pipe(upstream, io.MultiReader(ahead, client))
+		timer()
+		close(ended)
 	}()
-	go func() {
-		pipe(client, upstream)
-		ended <- struct{}{}
-	}()
-	<-ended
-	timer := time.AfterFunc(tunnelGrace, closeBoth)
-	defer timer.Stop()
+	p.pipe(client, upstream)
+	timer()
 	<-ended
 }
 
-// pipe copies src to dst and passes its end on. The buffer is small because most
-// of these connections are idle most of the time.
-func pipe(dst io.WriteCloser, src io.Reader) {
-	// The bare types keep io.CopyBuffer from using a larger buffer of its own.
-	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 4<<10))
+// pipe copies src to dst and passes its end on.
+func (p *Proxy) pipe(dst io.WriteCloser, src io.Reader) {
+	err := copyNow(dst, src, &p.buffers)
 	if half, ok := dst.(interface{ CloseWrite() error }); err == nil && ok && half.CloseWrite() == nil {
 		return
 	}
 	dst.Close()
+}
+
+// idleBuffer is the size of the buffer that waits for bytes, in bytes.
+const idleBuffer = 512
+
+// copyNow copies src to dst until one of them ends. Most of these connections are
+// idle most of the time, so it waits with a small buffer, and takes a large one
+// only for as long as much comes at a time.
+func copyNow(dst io.Writer, src io.Reader, buffers *BufferPool) error {
+	small := make([]byte, idleBuffer)
+	var large []byte
+	defer func() {
+		if large != nil {
+			buffers.Put(large)
+		}
+	}()
+	buf := small
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			if _, failed := dst.Write(buf[:n]); failed != nil {
+				return failed
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case large == nil && n == len(buf):
+			large = buffers.Get()
+			buf = large
+		case large != nil && n <= len(small):
+			buffers.Put(large)
+			large, buf = nil, small
+		}
+	}
 }

@@ -97,7 +97,7 @@ func TestTunnelEndsWithOneSide(t *testing.T) {
 				start := time.Now()
 				// The connection has no half-close, and the other side stays
 				// silent.
-				tunnel(ctx, halfOpen{client}, bufio.NewReader(client), halfOpen{upstream})
+				new(Proxy).tunnel(ctx, halfOpen{client}, bufio.NewReader(client), halfOpen{upstream})
 				if got := time.Since(start); got != want {
 					t.Errorf("ended after %v, want %v", got, want)
 				}
