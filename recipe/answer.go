@@ -21,7 +21,7 @@ type answer struct {
 	header exchange.Getter
 	// trailer is nil as long as it is not known.
 	trailer exchange.Getter
-	body   []byte // decoded; nil when it was not looked at
+	body    []byte // decoded; nil when it was not looked at
 
 	parsed bool
 	json   string // the first JSON value of the body; "" if there is none
