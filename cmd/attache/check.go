@@ -59,12 +59,25 @@ func check(cmd *cobra.Command, names []string) error {
 	return nil
 }
 
+// noFile is the error of a configuration that is not there.
+func noFile(name string) error {
+	return usagef("there is no file %s; name one with -c FILE", name)
+}
+
+// loadConfig is [config.Load], and says what to do when there is no such file.
+func loadConfig(file string) (*config.Config, error) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, noFile(file)
+	}
+	return config.Load(file)
+}
+
 // filesOf returns name itself, or the YAML files of the folder name.
 func filesOf(name string) ([]string, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usagef("there is no file %s; name one with -c FILE", name)
+			return nil, noFile(name)
 		}
 		return nil, usagef("read %s: %v", name, err)
 	}

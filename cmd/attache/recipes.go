@@ -38,7 +38,11 @@ func listRecipes(cmd *cobra.Command, _ []string) error {
 func showRecipe(cmd *cobra.Command, args []string) error {
 	source, ok := recipe.PresetSource(args[0])
 	if !ok {
-		return usagef("there is no recipe %q%s", args[0], yamldoc.DidYouMean(args[0], recipe.PresetNames()))
+		hint := yamldoc.DidYouMean(args[0], recipe.PresetNames())
+		if hint == "" {
+			hint = "; attache recipes lists them"
+		}
+		return usagef("there is no recipe %q%s", args[0], hint)
 	}
 	_, err := cmd.OutOrStdout().Write(source)
 	return err

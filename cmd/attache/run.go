@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"attache/internal/app"
-	"attache/internal/config"
 )
 
 func newRun() *cobra.Command {
@@ -17,7 +16,7 @@ SIGTERM. It then lets what is in flight finish. A second signal ends it at once.
 	}
 	file := configFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(*file)
+		cfg, err := loadConfig(*file)
 		if err != nil {
 			return err
 		}

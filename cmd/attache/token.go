@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"attache/internal/app"
-	"attache/internal/config"
 	"attache/internal/yamldoc"
 )
 
@@ -45,7 +44,7 @@ A credential whose parameters come from requests needs them here, too:
 			}
 			trace.Query.Add(name, value)
 		}
-		cfg, err := config.Load(*file)
+		cfg, err := loadConfig(*file)
 		if err != nil {
 			return err
 		}
