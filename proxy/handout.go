@@ -198,7 +198,7 @@ func (h *Handout) token(r *http.Request, token HandoutToken, not uint64) (refres
 	}
 	instance, err := token.Pool.Instance(params)
 	if err != nil {
-		return refresher.Token{}, noHandout(token, err)
+		return refresher.Token{}, tokenFailure(token.Credential, err)
 	}
 	defer instance.Release()
 	ctx, cancel := context.WithTimeout(r.Context(), h.wait)
@@ -214,7 +214,7 @@ func (h *Handout) token(r *http.Request, token HandoutToken, not uint64) (refres
 		}
 	}
 	if err != nil {
-		return refresher.Token{}, noHandout(token, err)
+		return refresher.Token{}, tokenFailure(token.Credential, err)
 	}
 	return t, nil
 }
@@ -225,16 +225,4 @@ func noOther(token HandoutToken, not uint64) *answer {
 	return &answer{status: http.StatusTooManyRequests, kind: errRequest,
 		detail:     fmt.Sprintf("credential %s has no other token for now; generation %d stays in use", token.Credential, not),
 		credential: token.Credential, class: refresher.OverBudget.String(), retryAfter: handoutRetry}
-}
-
-// noHandout turns an engine's error into an answer.
-func noHandout(token HandoutToken, err error) *answer {
-	if limit, ok := errors.AsType[*refresher.LimitError](err); ok {
-		return tooMany(token.Credential, limit)
-	}
-	class, wait := refresher.Transient, time.Duration(0)
-	if e, ok := errors.AsType[*refresher.UnavailableError](err); ok {
-		class, wait = e.Class, e.RetryAfter
-	}
-	return noToken(token.Credential, class.String(), wait)
 }
