@@ -21,9 +21,10 @@ const (
 	// tokens: CREDENTIAL or CREDENTIAL.TOKEN.
 	handoutPath = "/token/"
 	// handoutCause is the name under which refusals told here are counted: they
-	// have a budget of their own, beside those of the routes.
-	handoutCause = "handout"
-	// handoutRetry is when a unit of that budget is back.
+	// have a budget of their own, beside those of the routes, none of which may
+	// have this name. It stands in logs.
+	handoutCause = "hand-out listener"
+	// handoutRetry is when a unit of that budget is back at the latest.
 	handoutRetry = 30 * time.Second
 )
 
