@@ -12,7 +12,7 @@ REVISION  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 # How long each fuzz target runs.
 FUZZTIME  ?= 30s
 # Arguments of `make interop`: INTEROP="-run TestGRPC". UPDATE=1 writes docs/conformance.md.
-INTEROP  ?=
+INTEROP   ?=
 # Arguments of `make demo` and `make bench`: ARGS="--for 30s", ARGS="--quick".
 ARGS      ?=
 export UPDATE

@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -67,6 +68,19 @@ func noRoute() *answer {
 func wrongMethod(allow string) *answer {
 	return &answer{status: http.StatusMethodNotAllowed, kind: errRequest, allow: allow,
 		detail: "the route does not take this method"}
+}
+
+// tokenFailure turns the engine's error about a token into the answer: noToken,
+// or tooMany over a limit.
+func tokenFailure(credential string, err error) *answer {
+	if limit, ok := errors.AsType[*refresher.LimitError](err); ok {
+		return tooMany(credential, limit)
+	}
+	class, wait := refresher.Transient, time.Duration(0)
+	if e, ok := errors.AsType[*refresher.UnavailableError](err); ok {
+		class, wait = e.Class, e.RetryAfter
+	}
+	return noToken(credential, class.String(), wait)
 }
 
 // noToken is never 401: to the application that would be its own token.

@@ -49,7 +49,7 @@ type call struct {
 
 func (c *call) begin(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	c.proxy, c.w, c.r, c.start, c.metrics = p, w, r, time.Now(), p.unrouted
-	c.grpc = r.ProtoMajor == 2 && isGRPC(r.Header.Get("Content-Type"))
+	c.grpc = isGRPCCall(r)
 }
 
 // serve answers the request, whatever comes.

@@ -194,5 +194,5 @@ func (c *Callers) refuse(w http.ResponseWriter, r *http.Request) {
 		a.detail += "; send Proxy-Authorization: Bearer and the token"
 		a.challenge = `Bearer realm="attache"`
 	}
-	answerEarly(w, r, func() { a.write(w, r.ProtoMajor == 2 && isGRPC(r.Header.Get("Content-Type"))) })
+	answerEarly(w, r, func() { a.write(w, isGRPCCall(r)) })
 }

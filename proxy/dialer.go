@@ -25,8 +25,9 @@ type dialer struct {
 	timeout time.Duration
 }
 
+// newDialer also completes cfg.TLS, for what net/http sends.
 func newDialer(cfg *TransportConfig, upstream endpoint) *dialer {
-	d := &dialer{connect: cfg.Dial, timeout: cfg.DialTimeout, address: upstream.host}
+	d := &dialer{connect: cfg.Dial, timeout: cfg.DialTimeout}
 	if d.connect == nil {
 		d.connect = (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext
 	}
@@ -97,7 +98,7 @@ func (*choseHTTP2) Error() string { return "the upstream chose HTTP/2" }
 
 // newOwn returns a client for HTTP/1.1. With offer2 its connections fail with
 // choseHTTP2 if the upstream wants that.
-func (t *Transport) newOwn(d *dialer, offer2 bool) *http1.Client {
+func (d *dialer) newOwn(offer2 bool) *http1.Client {
 	dial := func(ctx context.Context) (net.Conn, error) { return d.dial(ctx, alpnHTTP1) }
 	if offer2 {
 		plain := dial

@@ -34,7 +34,7 @@ func (g Guard) Wrap(next http.Handler) http.Handler {
 	guard := Guard{Loopback: g.Loopback, Hosts: hosts, Origins: slices.Clone(g.Origins)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refused := guard.check(r.Host, r.Header); refused != nil {
-			answerEarly(w, r, func() { refused.write(w, r.ProtoMajor == 2 && isGRPC(r.Header.Get("Content-Type"))) })
+			answerEarly(w, r, func() { refused.write(w, isGRPCCall(r)) })
 			return
 		}
 		if guard.cors(w, r) {

@@ -21,9 +21,10 @@ const (
 	// tokens: CREDENTIAL or CREDENTIAL.TOKEN.
 	handoutPath = "/token/"
 	// handoutCause is the name under which refusals told here are counted: they
-	// have a budget of their own, beside those of the routes.
-	handoutCause = "handout"
-	// handoutRetry is when a unit of that budget is back.
+	// have a budget of their own, beside those of the routes, none of which may
+	// have this name. It stands in logs.
+	handoutCause = "hand-out listener"
+	// handoutRetry is when a unit of that budget is back at the latest.
 	handoutRetry = 30 * time.Second
 )
 
@@ -198,7 +199,7 @@ func (h *Handout) token(r *http.Request, token HandoutToken, not uint64) (refres
 	}
 	instance, err := token.Pool.Instance(params)
 	if err != nil {
-		return refresher.Token{}, noHandout(token, err)
+		return refresher.Token{}, tokenFailure(token.Credential, err)
 	}
 	defer instance.Release()
 	ctx, cancel := context.WithTimeout(r.Context(), h.wait)
@@ -214,7 +215,7 @@ func (h *Handout) token(r *http.Request, token HandoutToken, not uint64) (refres
 		}
 	}
 	if err != nil {
-		return refresher.Token{}, noHandout(token, err)
+		return refresher.Token{}, tokenFailure(token.Credential, err)
 	}
 	return t, nil
 }
@@ -225,16 +226,4 @@ func noOther(token HandoutToken, not uint64) *answer {
 	return &answer{status: http.StatusTooManyRequests, kind: errRequest,
 		detail:     fmt.Sprintf("credential %s has no other token for now; generation %d stays in use", token.Credential, not),
 		credential: token.Credential, class: refresher.OverBudget.String(), retryAfter: handoutRetry}
-}
-
-// noHandout turns an engine's error into an answer.
-func noHandout(token HandoutToken, err error) *answer {
-	if limit, ok := errors.AsType[*refresher.LimitError](err); ok {
-		return tooMany(token.Credential, limit)
-	}
-	class, wait := refresher.Transient, time.Duration(0)
-	if e, ok := errors.AsType[*refresher.UnavailableError](err); ok {
-		class, wait = e.Class, e.RetryAfter
-	}
-	return noToken(token.Credential, class.String(), wait)
 }

@@ -135,6 +135,31 @@ func TestHandoutRenewalsAreBounded(t *testing.T) {
 	})
 }
 
+// The renewals of a route do not count here, whatever name a configuration may
+// give it.
+func TestHandoutHasABudgetOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slot := called("corp", addToken(t, startEngine(t), "corp", &source{t: t, fetch: numbered}))
+		h, _ := handout(slot)
+		instance, err := slot.Pool.Instance(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer instance.Release()
+		var last refresher.Token
+		for rejection := refresher.Renewing; rejection != refresher.OverBudget; {
+			time.Sleep(2 * time.Second) // the least time between logins is over
+			if last, err = instance.Token(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			rejection = instance.Reject(last, refresher.Cause{By: "handout"})
+		}
+		if out := handedOut(t, getToken(h, fmt.Sprintf("/token/corp?not=%d", last.Generation))); out.Generation != last.Generation+1 {
+			t.Errorf("generation %d, want the one after %d", out.Generation, last.Generation)
+		}
+	})
+}
+
 func TestHandoutPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slot := userSlot(t, &source{t: t, fetch: perUser}, refresher.Limits{Max: 1})

@@ -104,3 +104,8 @@ func isGRPC(contentType string) bool {
 	rest := contentType[len(kind):]
 	return rest == "" || rest[0] == '+' || rest[0] == ';'
 }
+
+// isGRPCCall reports whether a client makes a gRPC call, which takes HTTP/2.
+func isGRPCCall(r *http.Request) bool {
+	return r.ProtoMajor == 2 && isGRPC(r.Header.Get("Content-Type"))
+}

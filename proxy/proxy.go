@@ -166,7 +166,7 @@ type Proxy struct {
 	unrouted RouteMetrics
 
 	calls    sync.Pool // *call
-	buffers  BufferPool
+	buffers  bufferPool
 	decoders gzipPool
 }
 

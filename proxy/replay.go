@@ -113,17 +113,11 @@ func (s *session) unavailable(ctx context.Context, i int, err error) error {
 	if ctx.Err() != nil {
 		return errClientGone
 	}
-	slot := &s.route.Slots[i]
-	class := refresher.Transient
-	var wait time.Duration
-	if limit, ok := errors.AsType[*refresher.LimitError](err); ok {
-		return tooMany(slot.Credential, limit)
+	own := tokenFailure(s.route.Slots[i].Credential, err)
+	if _, limited := errors.AsType[*refresher.LimitError](err); !limited {
+		s.route.metrics.Unavailable(own.credential, own.class)
 	}
-	if e, ok := errors.AsType[*refresher.UnavailableError](err); ok {
-		class, wait = e.Class, e.RetryAfter
-	}
-	s.route.metrics.Unavailable(slot.Credential, class.String())
-	return noToken(slot.Credential, class.String(), wait)
+	return own
 }
 
 // release unpins the instances. It may be called again.

@@ -33,8 +33,7 @@ func (b Bounds) cutStalled(next http.Handler) http.Handler {
 // in its midst. In gRPC it has: a call may stay open for days, with a message
 // now and then. Whether such a client is still there, PING tells.
 func owesBody(r *http.Request) bool {
-	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 &&
-		!(r.ProtoMajor >= 2 && isGRPC(r.Header.Get("Content-Type")))
+	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 && !isGRPCCall(r)
 }
 
 // past returns a deadline that is over.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -47,7 +46,8 @@ type TransportConfig struct {
 	// HeaderTimeout bounds the time from a request's end to its answer's head;
 	// 0: none. It does not count for gRPC and upgrades.
 	HeaderTimeout time.Duration
-	// Dial connects; nil: [net.Dialer.DialContext].
+	// Dial connects, within a time of its own; nil: [net.Dialer.DialContext]
+	// with DialTimeout.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -74,7 +74,7 @@ type Transport struct {
 	http2   bool // connections of net/http may speak HTTP/2
 	only2   bool // they always do
 	h2c     bool // without TLS
-	buffers BufferPool
+	buffers bufferPool
 }
 
 // NewTransport returns a transport for requests to cfg.Upstream.
@@ -106,11 +106,11 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 	}
 	direct := !throughProxy(cfg.Proxy, upstream)
 	if direct && !t.only2 {
-		t.own = t.newOwn(d, t.http2)
+		t.own = d.newOwn(t.http2)
 		if !t.http2 {
 			return t, nil
 		}
-		t.upgrades = t.newOwn(d, false)
+		t.upgrades = d.newOwn(false)
 	}
 	t.timed = d.newStandard(&cfg, protocols, cfg.HeaderTimeout)
 	t.untimed = d.newStandard(&cfg, protocols, 0)
@@ -227,28 +227,5 @@ func (t *Transport) CloseIdleConnections() {
 	if t.timed != nil {
 		t.timed.CloseIdleConnections()
 		t.untimed.CloseIdleConnections()
-	}
-}
-
-// bufferSize is that of the buffers that bodies are copied through, in bytes.
-const bufferSize = 32 << 10
-
-// BufferPool lends buffers of 32 KiB. It implements
-// [net/http/httputil.BufferPool]. The zero value is ready, and safe for
-// concurrent use.
-type BufferPool struct{ pool sync.Pool }
-
-// Get returns a buffer.
-func (p *BufferPool) Get() []byte {
-	if b, ok := p.pool.Get().(*[bufferSize]byte); ok {
-		return b[:]
-	}
-	return new([bufferSize]byte)[:]
-}
-
-// Put takes a buffer of Get back.
-func (p *BufferPool) Put(b []byte) {
-	if cap(b) >= bufferSize {
-		p.pool.Put((*[bufferSize]byte)(b[:bufferSize]))
 	}
 }

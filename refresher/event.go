@@ -53,8 +53,9 @@ type Event struct {
 
 // Cause says who refused a token and how.
 type Cause struct {
-	// By names the route whose upstream refused, or the login; the refusal
-	// budget is counted for each By of an instance on its own.
+	// By names who says so: the route whose upstream refused, the login, or the
+	// hand-out. The refusal budget is counted for each By of an instance on its
+	// own.
 	By     string
 	Signal exchange.Signal
 }

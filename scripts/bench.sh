@@ -3,6 +3,7 @@
 # those of test/bench; -h lists them. BUILD_DIR (build) has attache already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/debian.sh
 
 build=${BUILD_DIR:-build}
 tools=$build/tools
@@ -24,20 +25,15 @@ done
 
 wanted() { [[ ,$proxies, == *,$1,* ]]; }
 
-# from_debian installs a server's package, without starting the server.
-from_debian() {
-	if ! wanted "$1" || PATH=$PATH:/usr/sbin command -v "$1" >/dev/null; then
-		return
+servers=()
+for name in nginx haproxy; do
+	if wanted "$name"; then
+		servers+=("$name")
 	fi
-	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		echo "bench: installing the package $1" >&2
-		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$1" >&2 && return
-	fi
-	echo "bench: $1 IS MISSING: install the package $1 (apt-get install $1)" >&2
-}
-
-from_debian nginx
-from_debian haproxy
+done
+for name in $(provide "${servers[@]}"); do
+	echo "bench: $name IS MISSING: install the package $name (apt-get install $name)" >&2
+done
 mkdir -p "$tools"
 if wanted caddy && ! [ -x "$tools/caddy" ]; then
 	echo "bench: building Caddy $caddy; this takes some minutes, once" >&2

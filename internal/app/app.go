@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -110,7 +111,7 @@ func (a *App) Run(ctx context.Context) error {
 	parts.Go(func() { a.engine.Run(engineCtx) })
 	parts.Go(func() { a.secrets.run(engineCtx) })
 	broken := make(chan error, len(a.data)+len(a.control))
-	for _, s := range append(a.control, a.data...) {
+	for _, s := range slices.Concat(a.control, a.data) {
 		a.logListening(s)
 		parts.Go(func() {
 			if err := s.serve(); !errors.Is(err, http.ErrServerClosed) {

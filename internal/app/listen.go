@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"attache/internal/config"
@@ -134,7 +135,7 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 }
 
 func (a *App) closeListeners() {
-	for _, s := range append(a.data, a.control...) {
+	for _, s := range slices.Concat(a.data, a.control) {
 		s.listener.Close()
 	}
 }

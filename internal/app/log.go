@@ -47,7 +47,7 @@ func logEvent(log *slog.Logger, ev refresher.Event) {
 		attrs = append(attrs, slog.String("class", ev.Class.String()), slog.Int("failures", ev.Failures),
 			slog.Time("next_attempt", ev.NextAttempt), slog.Any("error", ev.Err))
 	case refresher.Refused:
-		text = "an upstream refused the token"
+		text = "the token was refused"
 		if ev.Rejection == refresher.Renewing {
 			level = slog.LevelInfo
 		}

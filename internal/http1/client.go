@@ -124,6 +124,7 @@ func (c *Client) Do(req *http.Request, opts Options) (*http.Response, error) {
 	}
 	body, again := failed.repeat(req, conn.reused)
 	if !again || ctx.Err() != nil {
+		closeBody(body)
 		return nil, failed.cause(ctx)
 	}
 	if !failed.unwritten {

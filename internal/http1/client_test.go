@@ -66,6 +66,50 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestEveryBodyIsClosed: also that for a repetition that the context prevents.
+func TestEveryBodyIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{serve: []func(net.Conn){func(conn net.Conn) {
+			r := bufio.NewReader(conn)
+			swallow(r)
+			io.WriteString(conn, ok)
+			swallow(r)
+		}}}
+		c, end := n.client(Config{})
+		defer end()
+		if _, _, err := fetch(c, request(t.Context(), "GET", "")); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		r := request(ctx, "PUT", "text")
+		closed := make(chan struct{})
+		r.GetBody = func() (io.ReadCloser, error) {
+			cancel()
+			return &closing{Reader: strings.NewReader("text"), closed: closed}, nil
+		}
+		if _, _, err := fetch(c, r); !errors.Is(err, context.Canceled) || n.dialed != 1 {
+			t.Errorf("%v, %d connections", err, n.dialed)
+		}
+		synctest.Wait()
+		select {
+		case <-closed:
+		default:
+			t.Error("a body is left open")
+		}
+	})
+}
+
+// closing is a body that tells when it is closed.
+type closing struct {
+	io.Reader
+	closed chan struct{}
+}
+
+func (c *closing) Close() error {
+	close(c.closed)
+	return nil
+}
+
 // TestFreshConnectionIsNotRepeated: it was no idle connection's fault.
 func TestFreshConnectionIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -49,7 +49,7 @@ type conn struct {
 	r, w  int
 	heard bool // a byte of the answer under way has come
 
-	mu       sync.Mutex // for the three below; never held during I/O
+	mu       sync.Mutex // for the two below; never held during I/O
 	headCame bool
 	armed    bool // a read deadline is set
 }

@@ -201,23 +201,13 @@ func announced(header http.Header) (http.Header, error) {
 				continue
 			}
 			key := textproto.CanonicalMIMEHeaderKey(name)
-			if !isToken(name) || isFraming(key) {
+			if !isToken(name) || isFraming(name) {
 				return nil, malformed("a trailer's name")
 			}
 			trailer[key] = nil
 		}
 	}
 	return trailer, nil
-}
-
-// isFraming reports whether a field says where a message ends or goes; such a
-// field must not come after the fact (RFC 9110 section 6.5.1).
-func isFraming(key string) bool {
-	switch key {
-	case "Content-Length", "Transfer-Encoding", "Trailer", "Host":
-		return true
-	}
-	return false
 }
 
 // closes reports whether a Connection field says that this is the last message.

@@ -80,7 +80,7 @@ func (o *outgoing) head(req *http.Request) error {
 	}
 	o.buf = append(append(append(o.buf, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...)
 	for key, values := range req.Header {
-		if framed(key) {
+		if isFraming(key) {
 			continue
 		}
 		if err := o.field(key, values); err != nil {
@@ -146,9 +146,10 @@ func hostOf(req *http.Request) (string, error) {
 	return host, nil
 }
 
-// framed reports whether a field, however it is spelt, is written here or not at
-// all.
-func framed(key string) bool {
+// isFraming reports whether a field, in whatever case, says where a message ends
+// or goes. In a head this client writes them itself or not at all; in a trailer
+// they would come after the fact (RFC 9110 section 6.5.1).
+func isFraming(key string) bool {
 	switch len(key) {
 	case len("Host"):
 		return strings.EqualFold(key, "Host")
@@ -193,7 +194,7 @@ func (o *outgoing) framing(req *http.Request, method string) error {
 		o.buf = append(o.buf, "Transfer-Encoding: chunked\r\n"...)
 		separator := "Trailer: "
 		for key := range req.Trailer {
-			if !isToken(key) || framed(key) {
+			if !isToken(key) || isFraming(key) {
 				return unsendable("a trailer's name")
 			}
 			o.buf = append(append(o.buf, separator...), key...)
