@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
+	"syscall"
 	"time"
 
 	"attache/internal/config"
@@ -102,7 +105,7 @@ func (a *App) open(servers *[]server, what string, l config.Listener, h http.Han
 		listener, err = net.Listen("tcp", l.Address)
 	}
 	if err != nil {
-		return fmt.Errorf("listen for %s: %w", what, err)
+		return fmt.Errorf("listen for %s: %w%s", what, err, listenAdvice(err))
 	}
 	b := proxy.Bounds(l.Bounds)
 	s := b.Server(h)
@@ -115,6 +118,21 @@ func (a *App) open(servers *[]server, what string, l config.Listener, h http.Han
 	}
 	*servers = append(*servers, server{what, s, b.Listener(listener), len(l.Callers)})
 	return nil
+}
+
+// listenAdvice says what to do about an error of listening; "" if nobody knows.
+func listenAdvice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; end what listens there or choose another port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "; this machine has no such address"
+	case errors.Is(err, fs.ErrPermission):
+		return "; a port below 1024 takes a privilege, and a socket a folder that attache may write to"
+	case errors.Is(err, fs.ErrNotExist):
+		return "; make the folder of the socket first"
+	}
+	return ""
 }
 
 // withPeer puts into a connection's context who is at its other end.

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -23,6 +24,8 @@ import (
 	"testing"
 	"time"
 
+	"attache/internal/app"
+	"attache/internal/config"
 	"attache/internal/emulator"
 	"attache/proxy"
 )
@@ -290,6 +293,27 @@ handout: {address: "127.0.0.1:0", callers: [{bearer: {file: token}}]}
 		ans, body, err := through(t, tr, url, tc.header...)
 		if err != nil || ans.StatusCode != tc.want || strings.Contains(body, `"value"`) != (tc.want == 200) {
 			t.Errorf("%v: %v %s %v, want %d", tc.header, ans, body, err, tc.want)
+		}
+	}
+}
+
+func TestListenErrorsSayWhatToDo(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for listen, want := range map[string]string{
+		taken.Addr().String():                    "choose another port",
+		"{unix: missing/attache.sock}":           "make the folder of the socket first",
+		"{address: '192.0.2.1:0', unsafe: true}": "this machine has no such address",
+	} {
+		cfg, err := config.Parse("test.yaml", []byte("listen: "+listen+"\nadmin: 127.0.0.1:0\nroutes: [{upstream: 'http://127.0.0.1:1'}]\n"), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = app.New(app.Options{Config: cfg, Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", listen, err, want)
 		}
 	}
 }

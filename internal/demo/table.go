@@ -157,6 +157,6 @@ func summary(v view) string {
 		calledFor += r.calledFor
 		slowest = max(slowest, r.slowest)
 	}
-	return fmt.Sprintf("demo: %d requests in %.0fs through %d routes, %d failed; %d things broken; %d replays, %d logins (at most %d called for); slowest answer %d ms",
+	return fmt.Sprintf("demo: %d requests in %.0fs through %d routes, %d failed; %d broken on purpose; %d replays, %d logins (at most %d called for); slowest answer %d ms",
 		requests, v.elapsed.Seconds(), len(v.rows), v.failures(), v.troubles, replays, logins, calledFor, slowest.Milliseconds())
 }
