@@ -166,7 +166,7 @@ type Proxy struct {
 	unrouted RouteMetrics
 
 	calls    sync.Pool // *call
-	buffers  bufferPool
+	buffers  BufferPool
 	decoders gzipPool
 }
 

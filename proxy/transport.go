@@ -74,7 +74,7 @@ type Transport struct {
 	http2   bool // connections of net/http may speak HTTP/2
 	only2   bool // they always do
 	h2c     bool // without TLS
-	buffers bufferPool
+	buffers BufferPool
 }
 
 // NewTransport returns a transport for requests to cfg.Upstream.
