@@ -5,17 +5,17 @@ import "sync"
 // bufferSize is that of the buffers that bodies are copied through, in bytes.
 const bufferSize = 32 << 10
 
-// bufferPool lends buffers of bufferSize. The zero value is ready, and safe for
+// BufferPool lends buffers of 32 KiB. The zero value is ready, and safe for
 // concurrent use.
-type bufferPool struct{ pool sync.Pool }
+type BufferPool struct{ pool sync.Pool }
 
-// get returns a buffer.
-func (p *bufferPool) get() []byte {
+// Get returns a buffer.
+func (p *BufferPool) Get() []byte {
 	if b, ok := p.pool.Get().(*[bufferSize]byte); ok {
 		return b[:]
 	}
 	return new([bufferSize]byte)[:]
 }
 
-// put takes a buffer of get back.
-func (p *bufferPool) put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }
+// Put takes a buffer of Get back.
+func (p *BufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }

@@ -153,7 +153,7 @@ func (t *Transport) dialStandard(d *dialer) func(ctx context.Context, network, a
 
 // switchTo2 sends a request by net/http after the upstream chose HTTP/2 on conn.
 // Nothing was sent so far.
-func (t *Transport) switchTo2(req *http.Request, conn net.Conn, untimed bool, onInterim func(int, http.Header) error) (*http.Response, error) {
+func (t *Transport) switchTo2(req *http.Request, conn net.Conn, untimed bool, onInterim func(int, http.Header)) (*http.Response, error) {
 	t.spare.put(conn)
 	t.chose2.Store(true)
 	defer func() { // there may have been another connection meanwhile

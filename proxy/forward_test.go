@@ -21,7 +21,7 @@ type echo struct {
 	req  *http.Request
 }
 
-func (e *echo) Send(r *http.Request, _ func(int, http.Header) error) (*http.Response, error) {
+func (e *echo) Send(r *http.Request, _ func(int, http.Header)) (*http.Response, error) {
 	quiet(r) // or net/http adds a User-Agent
 	var wire bytes.Buffer
 	if err := r.Write(&wire); err != nil {

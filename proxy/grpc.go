@@ -49,7 +49,7 @@ func (c *call) judgeEnd(ctx context.Context, ans *http.Response, v exchange.Verd
 	}
 	again, err = c.session.settle(ctx, c.endVerdict(ans), hindrance)
 	if again || err != nil {
-		c.proxy.buffers.put(c.first.buf)
+		c.proxy.buffers.Put(c.first.buf)
 		c.first = firstPart{}
 	}
 	return again, err
@@ -69,7 +69,7 @@ func (c *call) awaitEnd(ans *http.Response) (ended bool) {
 	if !inside {
 		send()
 	}
-	c.first.buf = c.proxy.buffers.get()
+	c.first.buf = c.proxy.buffers.Get()
 	c.first.n, c.first.err = ans.Body.Read(c.first.buf)
 	if inside {
 		g.leave()

@@ -21,7 +21,7 @@ import (
 // fakeTransport is an upstream without a network.
 type fakeTransport func(*http.Request) (*http.Response, error)
 
-func (f fakeTransport) Send(r *http.Request, _ func(int, http.Header) error) (*http.Response, error) {
+func (f fakeTransport) Send(r *http.Request, _ func(int, http.Header)) (*http.Response, error) {
 	return f(r)
 }
 

@@ -11,12 +11,12 @@ import (
 // passInterim passes an interim answer (RFC 9110 section 15.2) on to the client,
 // by the rules for any answer's header. Those of an attempt that is refused
 // later are passed on as well: nothing in them depends on what comes after.
-func (c *call) passInterim(status int, header http.Header) error {
+func (c *call) passInterim(status int, header http.Header) {
 	if status <= http.StatusSwitchingProtocols || !c.r.ProtoAtLeast(1, 1) {
-		return nil // the client has its 100 from the server, once its body is read
+		return // the client has its 100 from the server, once its body is read
 	}
 	if c.r.ProtoMajor == 1 && c.body != nil && c.r.Header["Expect"] != nil && !c.body.read() {
-		return nil // the server may be writing that 100 right now, and would not wait
+		return // the server may be writing that 100 right now, and would not wait
 	}
 	h := c.w.Header()
 	final := maps.Clone(h)
@@ -26,7 +26,6 @@ func (c *call) passInterim(status int, header http.Header) error {
 	c.w.WriteHeader(status)
 	clear(h)
 	maps.Copy(h, final)
-	return nil
 }
 
 const (
@@ -42,7 +41,7 @@ var errInterim = errors.New("there are too many interim answers")
 // share: one client that does not read must not stop the others. Its goroutine
 // begins with the first of them.
 type interimRelay struct {
-	pass func(status int, header http.Header) error
+	pass func(status int, header http.Header)
 
 	mu    sync.Mutex
 	count int
@@ -80,7 +79,7 @@ func (r *interimRelay) got(status int, header textproto.MIMEHeader) error {
 func (r *interimRelay) run(queue chan interim) {
 	defer close(r.done)
 	for i := range queue {
-		r.pass(i.status, i.header) // its error is about the client, whose end ends the request
+		r.pass(i.status, i.header)
 	}
 }
 

@@ -138,10 +138,9 @@ func TestInterimRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reads := make(chan struct{})
 		passed := 0
-		r := &interimRelay{pass: func(int, http.Header) error {
+		r := &interimRelay{pass: func(int, http.Header) {
 			<-reads
 			passed++
-			return nil
 		}}
 		for i := range maxInterim {
 			if err := r.got(103, nil); err != nil {

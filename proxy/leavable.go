@@ -11,7 +11,7 @@ import (
 // upstream reset the stream, and the client may take any time to send more.
 type leavableBody struct {
 	src     io.ReadCloser
-	buffers *bufferPool
+	buffers *BufferPool
 	start   sync.Once
 	out     *io.PipeReader
 	in      *io.PipeWriter
@@ -31,7 +31,7 @@ func (t *Transport) leavable(req *http.Request) {
 	}
 }
 
-func newLeavableBody(src io.ReadCloser, buffers *bufferPool) *leavableBody {
+func newLeavableBody(src io.ReadCloser, buffers *BufferPool) *leavableBody {
 	b := &leavableBody{src: src, buffers: buffers}
 	b.out, b.in = io.Pipe()
 	return b
@@ -47,8 +47,8 @@ func (b *leavableBody) Read(p []byte) (int, error) {
 // pump ends with the source or, once the body was closed, with the read that is
 // under way.
 func (b *leavableBody) pump() {
-	buf := b.buffers.get()
-	defer b.buffers.put(buf)
+	buf := b.buffers.Get()
+	defer b.buffers.Put(buf)
 	_, err := io.CopyBuffer(b.in, struct{ io.Reader }{b.src}, buf)
 	b.in.CloseWithError(err)
 }

@@ -97,7 +97,7 @@ type Sender interface {
 	// becomes the sender's. onInterim gets the interim answers but 100 and 101,
 	// one after the other and none after Send has returned; nil: they are
 	// dropped. It is safe for concurrent use.
-	Send(req *http.Request, onInterim func(status int, header http.Header) error) (*http.Response, error)
+	Send(req *http.Request, onInterim func(status int, header http.Header)) (*http.Response, error)
 }
 
 // RouteMetrics counts what happens on one route. Its methods are called
@@ -166,7 +166,7 @@ type Proxy struct {
 	unrouted RouteMetrics
 
 	calls    sync.Pool // *call
-	buffers  bufferPool
+	buffers  BufferPool
 	decoders gzipPool
 }
 

@@ -191,11 +191,11 @@ func (c *call) copyBody(ans *http.Response) error {
 		if c.r.Method == http.MethodHead || bodiless(ans) {
 			return nil
 		}
-		buf = c.proxy.buffers.get()
+		buf = c.proxy.buffers.Get()
 		n, err = c.firstRead(ans, buf)
 	}
 	c.first = firstPart{} // the buffer is given back below, and once
-	defer c.proxy.buffers.put(buf)
+	defer c.proxy.buffers.Put(buf)
 	for {
 		if n > 0 {
 			if _, failed := c.w.Write(buf[:n]); failed != nil {

@@ -23,7 +23,7 @@ type upstream struct {
 	seen    atomic.Int64
 }
 
-func (u *upstream) Send(r *http.Request, _ func(int, http.Header) error) (*http.Response, error) {
+func (u *upstream) Send(r *http.Request, _ func(int, http.Header)) (*http.Response, error) {
 	u.seen.Add(1)
 	if r.Body != nil {
 		r.Body.Close()

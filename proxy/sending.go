@@ -42,7 +42,7 @@ type sending struct {
 
 // watch returns req with a context that ends before the request is sent once too
 // often.
-func (t *Transport) watch(req *http.Request, onInterim func(int, http.Header) error) (*http.Request, *sending) {
+func (t *Transport) watch(req *http.Request, onInterim func(int, http.Header)) (*http.Request, *sending) {
 	s := &sending{idempotent: http1.Idempotent(req.Method), h2c: t.h2c}
 	s.interim.pass = onInterim
 	s.trace.GotConn, s.trace.Got1xxResponse = s.gotConn, s.interim.got

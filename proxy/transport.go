@@ -74,7 +74,7 @@ type Transport struct {
 	http2   bool // connections of net/http may speak HTTP/2
 	only2   bool // they always do
 	h2c     bool // without TLS
-	buffers bufferPool
+	buffers BufferPool
 }
 
 // NewTransport returns a transport for requests to cfg.Upstream.
@@ -158,10 +158,10 @@ func protocolsOf(name, scheme string) (*http.Protocols, error) {
 
 // Send sends a request and returns the final answer. Interim answers but 100 and
 // 101 go to onInterim, which is never called after Send has returned, nor by two
-// at once; its error may end the request. The header of req is no longer the
-// caller's. What watches over a request that net/http sends is released with its
-// context, which should therefore end soon after the answer.
-func (t *Transport) Send(req *http.Request, onInterim func(status int, header http.Header) error) (*http.Response, error) {
+// at once. The header of req is no longer the caller's. What watches over a
+// request that net/http sends is released with its context, which should
+// therefore end soon after the answer.
+func (t *Transport) Send(req *http.Request, onInterim func(status int, header http.Header)) (*http.Response, error) {
 	upgrade := req.Header["Upgrade"] != nil
 	if upgrade && t.only2 {
 		return nil, errNoUpgrade
@@ -185,7 +185,7 @@ func (t *Transport) Send(req *http.Request, onInterim func(status int, header ht
 }
 
 // sendStandard sends a request by net/http.
-func (t *Transport) sendStandard(req *http.Request, untimed bool, onInterim func(int, http.Header) error) (*http.Response, error) {
+func (t *Transport) sendStandard(req *http.Request, untimed bool, onInterim func(int, http.Header)) (*http.Response, error) {
 	if u := req.URL; u.Opaque != "" && u.Opaque[:min(2, len(u.Opaque))] != "//" && t.proxied(req) {
 		// A proxy takes requests for http in absolute form alone.
 		req = req.Clone(req.Context())

@@ -43,9 +43,9 @@ type Options struct {
 	// head; 0: none.
 	HeaderTimeout time.Duration
 	// OnInterim is called, on the goroutine of Do, with every interim answer
-	// (RFC 9110 section 15.2) but 100 and 101. Its error ends the request. nil:
-	// interim answers are dropped.
-	OnInterim func(status int, header http.Header) error
+	// (RFC 9110 section 15.2) but 100 and 101. nil: interim answers are
+	// dropped.
+	OnInterim func(status int, header http.Header)
 }
 
 // Client sends requests to one upstream. It is safe for concurrent use.
@@ -249,11 +249,8 @@ func isSilence(err error) bool {
 	if _, ok := errors.AsType[*ProtocolError](err); ok {
 		return false
 	}
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return false
-	}
-	_, own := errors.AsType[*interimError](err)
-	return !own
+	e, ok := errors.AsType[net.Error](err)
+	return !ok || !e.Timeout()
 }
 
 // Idempotent reports whether sending a request of this method twice means the

@@ -14,9 +14,3 @@ func malformed(what string) error {
 func unsendable(what string) error {
 	return &ProtocolError{"the request cannot be sent: " + what}
 }
-
-// interimError is an error of Options.OnInterim.
-type interimError struct{ error }
-
-// Unwrap returns the error itself.
-func (e *interimError) Unwrap() error { return e.error }

@@ -41,9 +41,7 @@ func (c *Client) readHead(a *answer, method string, opts Options) error {
 			continue
 		}
 		if opts.OnInterim != nil {
-			if err := opts.OnInterim(h.status, h.header); err != nil {
-				return &interimError{err}
-			}
+			opts.OnInterim(h.status, h.header)
 		}
 	}
 	return malformed("there are too many interim answers")
