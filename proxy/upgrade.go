@@ -94,12 +94,12 @@ const idleBuffer = 512
 // copyNow copies src to dst until one of them ends. Most of these connections are
 // idle most of the time, so it waits with a small buffer, and takes a large one
 // only for as long as much comes at a time.
-func copyNow(dst io.Writer, src io.Reader, buffers *bufferPool) error {
+func copyNow(dst io.Writer, src io.Reader, buffers *BufferPool) error {
 	small := make([]byte, idleBuffer)
 	var large []byte
 	defer func() {
 		if large != nil {
-			buffers.put(large)
+			buffers.Put(large)
 		}
 	}()
 	buf := small
@@ -116,10 +116,10 @@ func copyNow(dst io.Writer, src io.Reader, buffers *bufferPool) error {
 		case err != nil:
 			return err
 		case large == nil && n == len(buf):
-			large = buffers.get()
+			large = buffers.Get()
 			buf = large
 		case large != nil && n <= len(small):
-			buffers.put(large)
+			buffers.Put(large)
 			large, buf = nil, small
 		}
 	}
