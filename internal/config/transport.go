@@ -167,3 +167,44 @@ func (l *loader) proxy(v yamldoc.Value) Proxy {
 		return Proxy{url: u}
 	}
 }
+
+// ServerTLS is what a listener needs to speak TLS.
+type ServerTLS struct {
+	certificate *tls.Certificate // behind a pointer, so that printing shows no key
+	clientCA    *x509.CertPool   // nil: no certificate is asked for
+	asks        bool             // client_ca is given, right or wrong
+}
+
+// ServerConfig returns the settings as a new configuration of package tls. A
+// client need not show a certificate, because an answer that says what is
+// missing helps more than a broken handshake; one that does not verify ends the
+// handshake.
+func (t *ServerTLS) ServerConfig() *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ClientCAs: t.clientCA}
+	if t.certificate != nil {
+		c.Certificates = []tls.Certificate{*t.certificate}
+	}
+	if t.clientCA != nil {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return c
+}
+
+// serverTLS reads {cert, key, client_ca}, each as [loader.pem] takes it.
+func (l *loader) serverTLS(v yamldoc.Value) *ServerTLS {
+	t := &ServerTLS{}
+	o := v.Object("cert", "key", "client_ca")
+	if !v.IsMap() {
+		return t
+	}
+	cert, certOK := l.pem(o.Require("cert"))
+	key, keyOK := l.pem(o.Require("key"))
+	if certOK && keyOK {
+		t.certificate = pair(o, cert, key)
+	}
+	if at := o.Get("client_ca"); !at.IsZero() {
+		t.asks = true
+		t.clientCA = l.roots(at)
+	}
+	return t
+}
