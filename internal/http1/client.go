@@ -122,8 +122,11 @@ func (c *Client) Do(req *http.Request, opts Options) (*http.Response, error) {
 	if failed == nil {
 		return ans, nil
 	}
+	if ctx.Err() != nil { // before the body is asked for again: it would have to be closed
+		return nil, ctx.Err()
+	}
 	body, again := failed.repeat(req, conn.reused)
-	if !again || ctx.Err() != nil {
+	if !again {
 		return nil, failed.cause(ctx)
 	}
 	if !failed.unwritten {
