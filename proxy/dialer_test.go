@@ -65,11 +65,14 @@ func (c *choosy) transport(t *testing.T, protocol string) *Transport {
 	rt, err := NewTransport(TransportConfig{
 		Upstream: mustURL(t, c.URL), Protocol: protocol, TLS: &tls.Config{RootCAs: c.pool, ServerName: "example.com"},
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
 			c.mu.Lock()
 			c.dial++
 			c.mu.Unlock()
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			return &shutting{Conn: conn, of: c}, err
+			return &shutting{Conn: conn, of: c}, nil
 		},
 	})
 	if err != nil {
