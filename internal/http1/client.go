@@ -40,7 +40,8 @@ type Config struct {
 // Options are those of one request.
 type Options struct {
 	// HeaderTimeout bounds the time from the request's end to the answer's
-	// head; 0: none.
+	// head; 0: none. Before that head an upstream may also take nothing of the
+	// request's body for as long, or for a minute if that is longer.
 	HeaderTimeout time.Duration
 	// OnInterim is called, on the goroutine of Do, with every interim answer
 	// (RFC 9110 section 15.2) but 100 and 101. Its error ends the request. nil:
