@@ -67,11 +67,11 @@ func tunnel(ctx context.Context, client net.Conn, early *bufio.Reader, upstream 
 	ended := make(chan struct{}, 2)
 	go func() {
 		ahead := io.LimitReader(early, int64(early.Buffered()))
-		pipe(upstream, io.MultiReader(ahead, client))
+		pipe(upstream, inTime(upstream), io.MultiReader(ahead, client))
 		ended <- struct{}{}
 	}()
 	go func() {
-		pipe(client, upstream)
+		pipe(client, client, upstream) // the listener bounds these writes
 		ended <- struct{}{}
 	}()
 	<-ended
@@ -80,11 +80,37 @@ func tunnel(ctx context.Context, client net.Conn, early *bufio.Reader, upstream 
 	<-ended
 }
 
-// pipe copies src to dst and passes its end on. The buffer is small because most
+// tunnelStall is how long an upstream may take nothing of what it is sent. A
+// client that leaves meanwhile is not noticed, and would be kept for ever.
+const tunnelStall = 5 * time.Minute
+
+// inTime returns w with that bound, where it can have one.
+func inTime(w io.Writer) io.Writer {
+	if conn, ok := w.(deadlined); ok {
+		return stallingWriter{conn}
+	}
+	return w
+}
+
+type deadlined interface {
+	io.Writer
+	SetWriteDeadline(time.Time) error
+}
+
+type stallingWriter struct{ deadlined }
+
+// Write implements [io.Writer].
+func (w stallingWriter) Write(p []byte) (int, error) {
+	w.SetWriteDeadline(time.Now().Add(tunnelStall))
+	defer w.SetWriteDeadline(time.Time{}) // TLS writes on its own account as well
+	return w.deadlined.Write(p)
+}
+
+// pipe copies src to w, which is dst, and passes its end on. The buffer is small because most
 // of these connections are idle most of the time.
-func pipe(dst io.WriteCloser, src io.Reader) {
+func pipe(dst io.Closer, w io.Writer, src io.Reader) {
 	// The bare types keep io.CopyBuffer from using a larger buffer of its own.
-	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 4<<10))
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{src}, make([]byte, 4<<10))
 	if half, ok := dst.(interface{ CloseWrite() error }); err == nil && ok && half.CloseWrite() == nil {
 		return
 	}
