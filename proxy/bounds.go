@@ -52,6 +52,9 @@ func (b Bounds) Server(h http.Handler) *http.Server {
 		ReadHeaderTimeout: b.HeaderTimeout,
 		IdleTimeout:       b.Idle,
 		MaxHeaderBytes:    b.Header,
+		// net/http's own answer to "OPTIONS *" asks no guard and no caller, and
+		// waits for a body without any bound.
+		DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			// A client that is gone without a word may leave streams open on

@@ -162,6 +162,7 @@ func TestClientThatSendsNothing(t *testing.T) {
 	}{
 		"of a head":            {"GET / HT", b.HeaderTimeout},
 		"of a body":            {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", b.Stall},
+		"of a body to nobody":  {"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", b.Stall},
 		"of a chunk":           {"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", b.Stall},
 		"after a request":      {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", b.Idle},
 		"although continued":   {"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", b.Stall},
@@ -177,6 +178,19 @@ func TestClientThatSendsNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHandlerGetsEveryRequest: net/http would answer "OPTIONS *" itself, past
+// guards and callers.
+func TestHandlerGetsEveryRequest(t *testing.T) {
+	inBounds(t, testBounds(), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) }, func(t *testing.T, s *bounded) {
+		conn := s.connect()
+		fmt.Fprint(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		ans, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || ans.StatusCode != 407 {
+			t.Errorf("%v, %v", ans, err)
+		}
+	})
 }
 
 // TestUnreadBodyDoesNotHoldTheConnection: the server reads it after the handler.

@@ -140,7 +140,7 @@ func (d *dialer) newStandard(cfg *TransportConfig, protocols *http.Protocols, he
 // has changed its mind is spoken to in HTTP/1.1 from then on.
 func (t *Transport) dialStandard(d *dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		if conn := t.spare.take(nil); conn != nil {
+		if conn := t.spare.takeFresh(); conn != nil {
 			return conn, nil
 		}
 		conn, err := d.dial(ctx, alpnHTTP2, alpnHTTP1)
@@ -171,21 +171,40 @@ func (t *Transport) switchTo2(req *http.Request, conn net.Conn, untimed bool, on
 	return t.sendStandard(req, untimed, onInterim)
 }
 
+// spareFresh is how old a spare connection may be that is used. Who left it may
+// have found another, and hear of its own answer much later; meanwhile servers
+// close connections on which nothing is said.
+const spareFresh = 5 * time.Second
+
 // spareConn holds a connection between one goroutine and another.
 type spareConn struct {
-	mu   sync.Mutex
-	conn net.Conn
+	mu    sync.Mutex
+	conn  net.Conn
+	since time.Time
 }
 
 // put leaves a connection, instead of another that nobody took.
 func (s *spareConn) put(conn net.Conn) {
 	s.mu.Lock()
 	old := s.conn
-	s.conn = conn
+	s.conn, s.since = conn, time.Now()
 	s.mu.Unlock()
 	if old != nil {
 		old.Close()
 	}
+}
+
+// takeFresh returns the connection, or closes one that is too old.
+func (s *spareConn) takeFresh() net.Conn {
+	s.mu.Lock()
+	conn, fresh := s.conn, time.Since(s.since) < spareFresh
+	s.conn = nil
+	s.mu.Unlock()
+	if conn == nil || fresh {
+		return conn
+	}
+	conn.Close()
+	return nil
 }
 
 // take returns the connection if it is still there and is want; nil: whichever

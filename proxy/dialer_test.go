@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // choosy is an upstream with TLS whose choice of protocols can be changed.
@@ -65,11 +67,14 @@ func (c *choosy) transport(t *testing.T, protocol string) *Transport {
 	rt, err := NewTransport(TransportConfig{
 		Upstream: mustURL(t, c.URL), Protocol: protocol, TLS: &tls.Config{RootCAs: c.pool, ServerName: "example.com"},
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
 			c.mu.Lock()
 			c.dial++
 			c.mu.Unlock()
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			return &shutting{Conn: conn, of: c}, err
+			return &shutting{Conn: conn, of: c}, nil
 		},
 	})
 	if err != nil {
@@ -148,6 +153,31 @@ func TestManyFindOutTheProtocol(t *testing.T) {
 	if rt.spare.take(nil) != nil {
 		t.Error("a connection is left over")
 	}
+}
+
+// TestOldSpareConnectionIsNotUsed: the upstream has probably closed it.
+func TestOldSpareConnectionIsNotUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fresh, other := net.Pipe()
+		defer other.Close()
+		for _, age := range []time.Duration{spareFresh - 1, spareFresh} {
+			rt := &Transport{}
+			old, far := net.Pipe()
+			rt.spare.put(old)
+			time.Sleep(age)
+			dial := rt.dialStandard(&dialer{connect: func(context.Context, string, string) (net.Conn, error) { return fresh, nil }})
+			conn, err := dial(t.Context(), "", "")
+			if err != nil || (conn == old) != (age < spareFresh) {
+				t.Errorf("after %v: %v, %v", age, conn, err)
+			}
+			if conn != old {
+				if _, err := far.Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("the old one: %v", err)
+				}
+			}
+			conn.Close()
+		}
+	})
 }
 
 // TestWebSocketNeedsHTTP1: an upstream that would rather speak HTTP/2 gets it

@@ -96,7 +96,7 @@ func (c *call) send(ctx context.Context) (*http.Response, error) {
 		return nil, c.sendFailure(ctx, err)
 	}
 	c.metrics.Upstream(took)
-	if ans.StatusCode < 100 { // net/http passes it on here, and panics when it is to be sent
+	if ans.StatusCode < 100 || ans.StatusCode > 999 { // net/http passes it on here, and panics when it is to be sent
 		ans.Body.Close()
 		return nil, badGateway(errProtocol, "the upstream answered with a status that is none")
 	}

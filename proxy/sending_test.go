@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Frame types, flags and codes of RFC 9113.
@@ -194,6 +195,28 @@ func TestIdempotencyKey(t *testing.T) {
 					})
 				})
 			}
+		}
+	})
+}
+
+// TestStatusAbove999IsABadGateway: net/http takes any number that HTTP/2 brings
+// for a status, and panics when it is to be sent.
+func TestStatusAbove999IsABadGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &pipes{serve: func(_ int, conn net.Conn) {
+			go io.Copy(io.Discard, conn)
+			conn.Write(frame(frameSettings, 0))
+			head := frame(frameHeaders, 1, 0x08, 4, '1', '2', '3', '4') // :status
+			head[4] = flagEnd | 0x4                                     // END_HEADERS
+			time.Sleep(time.Second)
+			conn.Write(head)
+			time.Sleep(time.Second)
+		}}
+		p, end := pipeProxy(t, n, overHTTP2)
+		defer end()
+		w := get(p, "/")
+		if w.Code != 502 || w.Header().Get("Proxy-Status") != "attache; error=http_protocol_error" {
+			t.Errorf("status %d, %v", w.Code, w.Header())
 		}
 	})
 }

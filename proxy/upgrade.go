@@ -70,18 +70,44 @@ func (p *Proxy) tunnel(ctx context.Context, client net.Conn, early *bufio.Reader
 	defer func() { timer().Stop() }()
 	go func() {
 		ahead := io.LimitReader(early, int64(early.Buffered()))
-		p.pipe(upstream, io.MultiReader(ahead, client))
+		p.pipe(upstream, inTime(upstream), io.MultiReader(ahead, client))
 		timer()
 		close(ended)
 	}()
-	p.pipe(client, upstream)
+	p.pipe(client, client, upstream) // the listener bounds these writes
 	timer()
 	<-ended
 }
 
-// pipe copies src to dst and passes its end on.
-func (p *Proxy) pipe(dst io.WriteCloser, src io.Reader) {
-	err := copyNow(dst, src, &p.buffers)
+// tunnelStall is how long an upstream may take nothing of what it is sent. A
+// client that leaves meanwhile is not noticed, and would be kept for ever.
+const tunnelStall = 5 * time.Minute
+
+// inTime returns w with that bound, where it can have one.
+func inTime(w io.Writer) io.Writer {
+	if conn, ok := w.(deadlined); ok {
+		return stallingWriter{conn}
+	}
+	return w
+}
+
+type deadlined interface {
+	io.Writer
+	SetWriteDeadline(time.Time) error
+}
+
+type stallingWriter struct{ deadlined }
+
+// Write implements [io.Writer].
+func (w stallingWriter) Write(p []byte) (int, error) {
+	w.SetWriteDeadline(time.Now().Add(tunnelStall))
+	defer w.SetWriteDeadline(time.Time{}) // TLS writes on its own account as well
+	return w.deadlined.Write(p)
+}
+
+// pipe copies src to w, which is dst, and passes its end on.
+func (p *Proxy) pipe(dst io.Closer, w io.Writer, src io.Reader) {
+	err := copyNow(w, src, &p.buffers)
 	if half, ok := dst.(interface{ CloseWrite() error }); err == nil && ok && half.CloseWrite() == nil {
 		return
 	}

@@ -108,6 +108,25 @@ func TestTunnelEndsWithOneSide(t *testing.T) {
 	}
 }
 
+// TestTunnelToAnUpstreamThatTakesNothing: it ends, though nobody notices that
+// the client has left.
+func TestTunnelToAnUpstreamThatTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, clientEnd := net.Pipe()
+		upstream, upstreamEnd := net.Pipe()
+		defer upstreamEnd.Close()
+		go func() {
+			clientEnd.Write([]byte("nobody reads this"))
+			clientEnd.Close()
+		}()
+		start := time.Now()
+		new(Proxy).tunnel(t.Context(), client, bufio.NewReader(client), upstream)
+		if got := time.Since(start); got != tunnelStall {
+			t.Errorf("ended after %v", got)
+		}
+	})
+}
+
 // halfOpen is a connection that stays open for reading when its write side is
 // closed.
 type halfOpen struct{ net.Conn }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,16 +15,18 @@ import (
 )
 
 // listenSocket listens on a Unix socket. The file is at no time more open than
-// the configuration says. It is removed when the listener is closed.
+// the configuration says. It is removed when the listener is closed, unless
+// somebody else's has taken its place.
 func listenSocket(s *config.Socket) (net.Listener, error) {
 	if err := clearSocket(s.Path); err != nil {
 		return nil, err
 	}
 	// Until the owner is right only the user who made the file may connect.
-	l, err := bindSocket(s.Path, s.Mode&0o700)
+	bound, err := bindSocket(s.Path, s.Mode&0o700)
 	if err != nil {
 		return nil, err
 	}
+	l := own(bound, s.Path)
 	if s.UID >= 0 || s.GID >= 0 {
 		if err := os.Lchown(s.Path, s.UID, s.GID); err != nil {
 			l.Close()
@@ -64,4 +67,32 @@ func clearSocket(path string) error {
 		return fmt.Errorf("remove the socket that nobody listens on: %w", err)
 	}
 	return nil
+}
+
+// socketListener removes the file that it made, and no other.
+type socketListener struct {
+	net.Listener
+	path string
+	file fs.FileInfo // nil: it was gone at once
+	once sync.Once
+}
+
+func own(l net.Listener, path string) net.Listener {
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // it would remove whatever lies at the path then
+	}
+	file, _ := os.Lstat(path)
+	return &socketListener{Listener: l, path: path, file: file}
+}
+
+// Close implements [net.Listener].
+func (l *socketListener) Close() error {
+	l.once.Do(func() {
+		now, err := os.Lstat(l.path)
+		// The time as well, because numbers of files are used again.
+		if err == nil && l.file != nil && os.SameFile(now, l.file) && now.ModTime().Equal(l.file.ModTime()) {
+			os.Remove(l.path)
+		}
+	})
+	return l.Listener.Close()
 }

@@ -78,6 +78,34 @@ func TestSocketLeftBehindIsReplaced(t *testing.T) {
 	}
 }
 
+// TestSocketOfSomebodyElseStays: whoever took the path over goes on, whenever
+// the first one ends.
+func TestSocketOfSomebodyElseStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.sock")
+	first, err := listenSocket(socketAt(path, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second, err := listenSocket(socketAt(path, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	if conn, err := net.Dial("unix", path); err != nil {
+		t.Errorf("the second is not reached any more: %v", err)
+	} else {
+		conn.Close()
+	}
+	second.Close()
+	first.Close()
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the file is still there")
+	}
+}
+
 func TestOtherFilesAreNotReplaced(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")

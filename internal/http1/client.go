@@ -40,7 +40,8 @@ type Config struct {
 // Options are those of one request.
 type Options struct {
 	// HeaderTimeout bounds the time from the request's end to the answer's
-	// head; 0: none.
+	// head; 0: none. Before that head an upstream may also take nothing of the
+	// request's body for as long, or for a minute if that is longer.
 	HeaderTimeout time.Duration
 	// OnInterim is called, on the goroutine of Do, with every interim answer
 	// (RFC 9110 section 15.2) but 100 and 101. nil: interim answers are
@@ -121,6 +122,9 @@ func (c *Client) Do(req *http.Request, opts Options) (*http.Response, error) {
 	ans, failed := c.attempt(conn, &out, req, req.Body, opts)
 	if failed == nil {
 		return ans, nil
+	}
+	if ctx.Err() != nil { // before the body is asked for again: it would have to be closed
+		return nil, ctx.Err()
 	}
 	body, again := failed.repeat(req, conn.reused)
 	if !again || ctx.Err() != nil {

@@ -178,6 +178,34 @@ func TestContextEndsTheRequest(t *testing.T) {
 	}
 }
 
+// TestEndedRequestAsksForNoBody: a request whose context has ended is not sent
+// again, and a body that it asked for in vain would stay open.
+func TestEndedRequestAsksForNoBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		n := &network{serve: []func(net.Conn){func(conn net.Conn) {
+			r := bufio.NewReader(conn)
+			swallow(r)
+			io.WriteString(conn, ok)
+			swallow(r)
+			cancel()
+		}}}
+		c, end := n.client(Config{})
+		defer end()
+		if _, _, err := fetch(c, request(t.Context(), "GET", "")); err != nil {
+			t.Fatal(err)
+		}
+		r := request(ctx, "PUT", "text")
+		r.GetBody = func() (io.ReadCloser, error) {
+			t.Error("the body is asked for again")
+			return http.NoBody, nil
+		}
+		if _, _, err := fetch(c, r); err != context.Canceled {
+			t.Error(err)
+		}
+	})
+}
+
 // TestContextAfterTheAnswer: it no longer has to do with the connection.
 func TestContextAfterTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

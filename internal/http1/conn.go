@@ -52,6 +52,7 @@ type conn struct {
 	mu       sync.Mutex // for the two below; never held during I/O
 	headCame bool
 	armed    bool // a read deadline is set
+	pressed  bool // a write deadline is set
 }
 
 func newConn(nc net.Conn, buffers *readBuffers) *conn {
@@ -137,11 +138,38 @@ func (c *conn) awaitHead(d time.Duration) {
 	}
 }
 
-// gotHead lifts the bound.
+// awaitWrite bounds the time that the next write may take, unless the answer's
+// head is there or comes meanwhile.
+func (c *conn) awaitWrite(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.headCame {
+		c.pressed = true
+		c.SetWriteDeadline(time.Now().Add(d)) // fails only where writing will fail too
+	}
+}
+
+// wrote lifts that bound.
+func (c *conn) wrote() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unpress()
+}
+
+// unpress is called with mu held.
+func (c *conn) unpress() {
+	if c.pressed {
+		c.pressed = false
+		c.SetWriteDeadline(time.Time{})
+	}
+}
+
+// gotHead lifts both bounds.
 func (c *conn) gotHead() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.headCame = true
+	c.unpress()
 	if !c.armed {
 		return nil
 	}

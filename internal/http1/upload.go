@@ -19,6 +19,9 @@ const (
 	// uploadGrace is how long a body may still be sent after the whole answer
 	// has come. Mostly only the last write has to return.
 	uploadGrace = 50 * time.Millisecond
+	// leastWriteTime is what a write of a body may take in any case: networks
+	// are slow, even where answers have to come fast.
+	leastWriteTime = time.Minute
 )
 
 // uploadBuffers lends the buffers that bodies are sent through.
@@ -195,7 +198,7 @@ func (u *upload) explain(f *failure) {
 	case uploadUnwritten:
 		f.err, f.unwritten = u.err, true
 	case uploadBroken:
-		f.err, f.silent = u.err, !u.conn.heard
+		f.err, f.silent = u.err, !u.conn.heard && isSilence(u.err)
 	case uploadNoBody:
 		f.err, f.silent = u.err, false
 	}
@@ -233,12 +236,18 @@ func (u *upload) send() (int32, error) {
 	}
 }
 
-// write writes unless the upload was stopped before its first byte.
+// write writes unless the upload was stopped before its first byte. An upstream
+// that takes nothing for as long as its answer may take is not waited for: the
+// client that gives up meanwhile is not noticed while its body waits.
 func (u *upload) write(p []byte) (int32, error) {
 	if !u.phase.CompareAndSwap(uploadBegun, uploadWrote) && u.phase.Load() == uploadStopped {
 		return uploadStopped, errStopped
 	}
+	if u.timeout > 0 {
+		u.conn.awaitWrite(max(u.timeout, leastWriteTime))
+	}
 	n, err := u.conn.Write(p)
+	u.conn.wrote()
 	u.wrote = u.wrote || n > 0
 	switch {
 	case err == nil:

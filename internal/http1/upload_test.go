@@ -519,6 +519,60 @@ func TestGraceThatIsOver(t *testing.T) {
 	})
 }
 
+// TestUpstreamThatTakesNothing: it is not waited for longer than for its answer,
+// and not asked again. One that has begun to answer may take its time.
+func TestUpstreamThatTakesNothing(t *testing.T) {
+	for _, begun := range []bool{false, true} {
+		bound := 2 * leastWriteTime
+		synctest.Test(t, func(t *testing.T) {
+			taken := make(chan int64, 1)
+			n := &network{serve: []func(net.Conn){func(conn net.Conn) {
+				r := bufio.NewReader(conn)
+				swallow(r)
+				io.WriteString(conn, ok)
+				r.Peek(1)
+				if begun {
+					go io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+				}
+				time.Sleep(bound * 3 / 2)
+				if begun {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					size, _ := io.Copy(io.Discard, req.Body)
+					taken <- size
+					io.WriteString(conn, "k")
+				}
+			}, answering(ok)}}
+			c, end := n.client(Config{})
+			defer end()
+			if _, _, err := fetch(c, request(t.Context(), "GET", "")); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			ans, err := c.Do(request(t.Context(), "PUT", strings.Repeat("x", 1<<20)), Options{HeaderTimeout: bound})
+			if begun {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if size := <-taken; size != 1<<20 {
+					t.Errorf("%d bytes", size)
+				}
+				if text, err := io.ReadAll(ans.Body); string(text) != "ok" || err != nil {
+					t.Errorf("%q, %v", text, err)
+				}
+				return
+			}
+			late, ok := errors.AsType[net.Error](err)
+			if took := time.Since(start); !ok || !late.Timeout() || took != bound+lateAnswer || n.dialed != 1 {
+				t.Errorf("%v after %v, %d connections", err, took, n.dialed)
+			}
+		})
+	}
+}
+
 // TestStoppedUpload: once the request counts as unwritten nothing of it is
 // written.
 func TestStoppedUpload(t *testing.T) {
