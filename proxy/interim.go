@@ -22,7 +22,10 @@ func (c *call) passInterim(status int, header http.Header) {
 	final := maps.Clone(h)
 	clear(h)
 	c.copyHead(&http.Response{Header: header})
-	delete(h, "Content-Length")
+	// An interim answer has no length and none is sent. But where there is one
+	// net/http's HTTP/2 server writes a copy of the map. Without, it may still be
+	// reading the map itself when the client has left and WriteHeader returned.
+	h["Content-Length"] = nil
 	c.w.WriteHeader(status)
 	clear(h)
 	maps.Copy(h, final)

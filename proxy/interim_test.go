@@ -172,3 +172,43 @@ func TestInterimRelay(t *testing.T) {
 		nobody.end()
 	})
 }
+
+// copying is a ResponseWriter that notes whether net/http's HTTP/2 server would
+// write a copy of the header.
+type copying struct {
+	http.ResponseWriter
+	shared []int // statuses whose header it would not copy
+}
+
+func (w *copying) WriteHeader(status int) {
+	if _, ok := w.Header()["Content-Length"]; !ok && status < 200 {
+		w.shared = append(w.shared, status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// A client that leaves while an interim answer is written must not bring the
+// process down: the server reads the header then while it is changed for the
+// final answer.
+func TestInterimHeaderIsNotShared(t *testing.T) {
+	rt := interimTransport{103, http.Header{"Link": {"</a.css>"}}}
+	w := &copying{ResponseWriter: httptest.NewRecorder()}
+	newProxy(t, &testPlan{}, nil, nil, func(r *Route) { r.Transport = rt }).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if len(w.shared) > 0 {
+		t.Errorf("the headers of %v are shared with the server", w.shared)
+	}
+	if _, ok := w.Header()["Content-Length"]; ok {
+		t.Error("the final answer has a length that its upstream did not send")
+	}
+}
+
+// interimTransport answers 200 after an interim answer.
+type interimTransport struct {
+	status int
+	header http.Header
+}
+
+func (t interimTransport) Send(_ *http.Request, onInterim func(int, http.Header)) (*http.Response, error) {
+	onInterim(t.status, t.header)
+	return respond(200, "text"), nil
+}
