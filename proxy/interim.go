@@ -22,7 +22,10 @@ func (c *call) passInterim(status int, header http.Header) error {
 	final := maps.Clone(h)
 	clear(h)
 	c.copyHead(&http.Response{Header: header})
-	delete(h, "Content-Length")
+	// It is never sent, but with it net/http writes a copy of the header. Without
+	// it an HTTP/2 server goes on reading h itself after WriteHeader has returned,
+	// if the client resets the stream meanwhile.
+	h["Content-Length"] = nil
 	c.w.WriteHeader(status)
 	clear(h)
 	maps.Copy(h, final)
