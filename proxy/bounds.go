@@ -50,8 +50,12 @@ func (b Bounds) Server(h http.Handler) *http.Server {
 		Handler:           b.cutStalled(h),
 		Protocols:         protocols,
 		ReadHeaderTimeout: b.HeaderTimeout,
-		IdleTimeout:       b.Idle,
-		MaxHeaderBytes:    b.Header,
+		// This is for requests that no handler gets to see, because net/http
+		// answers them: it would wait for their bodies without any bound.
+		// cutStalled lifts it for all others.
+		ReadTimeout:    b.HeaderTimeout + b.Stall,
+		IdleTimeout:    b.Idle,
+		MaxHeaderBytes: b.Header,
 		// net/http's own answer to "OPTIONS *" asks no guard and no caller, and
 		// waits for a body without any bound.
 		DisableGeneralOptionsHandler: true,

@@ -160,13 +160,14 @@ func TestClientThatSendsNothing(t *testing.T) {
 		head string
 		want time.Duration
 	}{
-		"of a head":            {"GET / HT", b.HeaderTimeout},
-		"of a body":            {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", b.Stall},
-		"of a body to nobody":  {"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", b.Stall},
-		"of a chunk":           {"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", b.Stall},
-		"after a request":      {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", b.Idle},
-		"although continued":   {"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", b.Stall},
-		"claims to speak gRPC": {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc\r\nContent-Length: 3\r\n\r\n", b.Stall},
+		"of a head":             {"GET / HT", b.HeaderTimeout},
+		"of a body":             {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", b.Stall},
+		"of a body to nobody":   {"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", b.Stall},
+		"of a chunk":            {"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", b.Stall},
+		"after a request":       {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", b.Idle},
+		"although continued":    {"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", b.Stall},
+		"expecting what is not": {"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\nContent-Length: 3\r\n\r\na", b.HeaderTimeout + b.Stall},
+		"claims to speak gRPC":  {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc\r\nContent-Length: 3\r\n\r\n", b.Stall},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBounds(t, b, read, func(t *testing.T, s *bounded) {

@@ -22,9 +22,9 @@ func (c *call) passInterim(status int, header http.Header) {
 	final := maps.Clone(h)
 	clear(h)
 	c.copyHead(&http.Response{Header: header})
-	// An interim answer has no length and none is sent. But where there is one
-	// net/http's HTTP/2 server writes a copy of the map. Without, it may still be
-	// reading the map itself when the client has left and WriteHeader returned.
+	// It is never sent, but with it net/http writes a copy of the header. Without
+	// it an HTTP/2 server goes on reading h itself after WriteHeader has returned,
+	// if the client resets the stream meanwhile.
 	h["Content-Length"] = nil
 	c.w.WriteHeader(status)
 	clear(h)

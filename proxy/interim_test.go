@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,4 +173,42 @@ func TestInterimRelay(t *testing.T) {
 		}
 		nobody.end()
 	})
+}
+
+// TestClientThatResetsDuringInterimAnswers: net/http may still be writing the
+// header of one when its client is gone. What it reads is never changed; a map
+// that is would end the process. (Only the race detector sees it every time.)
+func TestClientThatResetsDuringInterimAnswers(t *testing.T) {
+	s := between(t, &testPlan{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 50 {
+			w.Header()[fmt.Sprint("X-Long-", i)] = []string{strings.Repeat("x", 20)}
+		}
+		for range 20 {
+			w.WriteHeader(103)
+		}
+	}), true)
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for i := range 40 {
+				ctx, cancel := context.WithCancel(t.Context())
+				seen := 0
+				trace := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error {
+					if seen++; seen > i%5 {
+						cancel()
+					}
+					return nil
+				}}
+				r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), "GET", s.URL+"/route", nil)
+				if err != nil {
+					t.Error(err)
+				}
+				if ans, err := s.Client().Do(r); err == nil {
+					ans.Body.Close()
+				}
+				cancel()
+			}
+		})
+	}
+	clients.Wait()
 }

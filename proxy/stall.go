@@ -13,6 +13,9 @@ import (
 // streams has no window.)
 func (b Bounds) cutStalled(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
+			d.SetReadDeadline(time.Time{}) // the server's ReadTimeout, which bounds also what moves
+		}
 		if r.ProtoMajor >= 2 {
 			sw := &stallWriter{ResponseWriter: w, control: http.NewResponseController(w), stall: b.Stall}
 			sw.watch.init(b.Stall, func() { sw.control.SetWriteDeadline(past()) })
