@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"attache/internal/exchange"
 	"attache/refresher"
@@ -17,6 +18,9 @@ func (c *call) admit() error {
 		// A tunnel would escape every rule here, and an answer to TRACE
 		// repeats the request, with the tokens in it.
 		return &answer{status: http.StatusNotImplemented, kind: errRequest, detail: "CONNECT and TRACE are not served here"}
+	}
+	if r.ProtoMajor == 2 && !lengthAgrees(r) {
+		return badRequest("the content-length is not the length of the body")
 	}
 	path, query, hasQuery, ok := splitTarget(targetOf(r))
 	if !ok {
@@ -51,6 +55,19 @@ func (c *call) admit() error {
 		cookies: stripCookies(r.Header["Cookie"], route.strip.cookies),
 	}
 	return nil
+}
+
+// lengthAgrees reports whether what an HTTP/2 request says about its length is
+// what the server makes of it. The server lets the length of a request without a
+// body pass, and takes the first of several and 0 for what is no number; a
+// gateway has to refuse these (RFC 9113 section 8.1.1).
+func lengthAgrees(r *http.Request) bool {
+	values := r.Header["Content-Length"]
+	if len(values) == 0 {
+		return true
+	}
+	n, err := strconv.ParseInt(values[0], 10, 64)
+	return len(values) == 1 && err == nil && n == r.ContentLength
 }
 
 // targetOf returns the request target as the client sent it.

@@ -64,17 +64,10 @@ func (c *call) copyHead(ans *http.Response) {
 		if _, ok := declared[key]; ok || isHop(key) || c.hidden(key) {
 			continue
 		}
-		switch {
-		case key == "Set-Cookie":
-			values = c.visibleCookies(values)
-		case key == "Location" || key == "Content-Location":
-			values = c.locations(values)
-		case key == "Proxy-Status":
-			values = foreignStatus(values)
-		case strings.HasPrefix(key, "Access-Control-") && len(dst[key]) > 0:
+		if strings.HasPrefix(key, "Access-Control-") && len(dst[key]) > 0 {
 			continue // CORS was answered by the guard
 		}
-		values = withoutTokens(key, values, c.fields)
+		values = c.passedValues(key, values)
 		switch {
 		case len(values) == 0:
 		case len(dst[key]) == 0:
@@ -86,6 +79,19 @@ func (c *call) copyHead(ans *http.Response) {
 	if _, ok := dst["Content-Type"]; !ok {
 		dst["Content-Type"] = nil // the server must not guess one
 	}
+}
+
+// passedValues returns what goes to the client of a field in head or trailer.
+func (c *call) passedValues(key string, values []string) []string {
+	switch key {
+	case "Set-Cookie":
+		values = c.visibleCookies(values)
+	case "Location", "Content-Location":
+		values = c.locations(values)
+	case "Proxy-Status":
+		values = foreignStatus(values)
+	}
+	return withoutTokens(key, values, c.fields)
 }
 
 // hidden reports whether a field is removed from answers.
@@ -161,10 +167,7 @@ func (c *call) copyTrailers(ans *http.Response) {
 	c.flush()
 	dst := c.w.Header()
 	for key, values := range ans.Trailer {
-		values = withoutTokens(key, values, c.fields)
-		if key == "Set-Cookie" { // clients may merge trailers into the header
-			values = c.visibleCookies(values)
-		}
+		values = c.passedValues(key, values) // clients may merge trailers into the header
 		switch {
 		case !c.passesTrailer(key) || len(values) == 0:
 		case slices.Contains(c.announced, key):
