@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"attache/internal/secret"
 )
@@ -59,13 +61,21 @@ func CallerName(ctx context.Context) string {
 	return name
 }
 
-// Callers says who may call. It is immutable and safe for concurrent use; make
-// one with [NewCallers].
+// Callers says who may call. It is safe for concurrent use; make one with
+// [NewCallers].
 type Callers struct {
 	list    []knownCaller
 	bearers bool // some caller is known by a token
 	log     *slog.Logger
+
+	mu       sync.Mutex
+	warned   time.Time // when a refusal was logged last
+	unlogged int       // refusals since then
 }
+
+// warnEvery is how often a refusal is logged at most: whoever reaches the
+// listener could fill the log otherwise.
+const warnEvery = time.Second
 
 // knownCaller is a Caller with its token hashed, so that all comparisons take
 // the same time, whatever the lengths.
@@ -74,8 +84,8 @@ type knownCaller struct {
 	hash [sha256.Size]byte
 }
 
-// NewCallers returns the callers of the list. log gets a warning for each
-// request that is refused; nil: none.
+// NewCallers returns the callers of the list. log gets a warning about refused
+// requests, one a second at most; nil: none.
 func NewCallers(list []Caller, log *slog.Logger) *Callers {
 	c := &Callers{log: log}
 	for _, one := range list {
@@ -182,10 +192,13 @@ func certifies(c *x509.Certificate, name string) bool {
 
 // refuse answers a request of nobody that is known.
 func (c *Callers) refuse(w http.ResponseWriter, r *http.Request) {
-	if c.log != nil {
+	if others, ok := c.mayWarn(time.Now()); ok {
 		attrs := []slog.Attr{slog.String("remote", r.RemoteAddr)}
 		if p, ok := PeerOf(r.Context()); ok {
 			attrs = []slog.Attr{slog.Uint64("uid", uint64(p.UID)), slog.Int("pid", int(p.PID))}
+		}
+		if others > 0 {
+			attrs = append(attrs, slog.Int("refused_since_last_warning", others))
 		}
 		c.log.LogAttrs(r.Context(), slog.LevelWarn, "refused a caller that is not known", attrs...)
 	}
@@ -195,4 +208,20 @@ func (c *Callers) refuse(w http.ResponseWriter, r *http.Request) {
 		a.challenge = `Bearer realm="attache"`
 	}
 	answerEarly(w, r, func() { a.write(w, isGRPCCall(r)) })
+}
+
+// mayWarn reports whether a refusal is logged now, and how many were not since
+// the last that was.
+func (c *Callers) mayWarn(now time.Time) (others int, ok bool) {
+	if c.log == nil {
+		return 0, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.warned.IsZero() && now.Sub(c.warned) < warnEvery {
+		c.unlogged++
+		return 0, false
+	}
+	others, c.unlogged, c.warned = c.unlogged, 0, now
+	return others, true
 }

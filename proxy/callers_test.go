@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"attache/internal/secret"
 )
@@ -192,4 +194,25 @@ func TestCallersTokenStaysHere(t *testing.T) {
 	if CallerName(context.Background()) != "" {
 		t.Error("nobody has a name")
 	}
+}
+
+// Whoever reaches a listener must not be able to fill the log.
+func TestRefusedCallersAreLoggedOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs bytes.Buffer
+		c := NewCallers([]Caller{{Name: "billing", Bearer: secret.New(billingToken)}}, slog.New(slog.NewTextHandler(&logs, nil)))
+		h := c.Wrap(http.NotFoundHandler())
+		for range 3 {
+			for range 100 {
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+			}
+			time.Sleep(warnEvery)
+		}
+		if n := strings.Count(logs.String(), "refused a caller"); n != 3 {
+			t.Errorf("%d lines about 300 refusals in 3 seconds", n)
+		}
+		if n := strings.Count(logs.String(), "refused_since_last_warning=99"); n != 2 {
+			t.Errorf("%d lines tell how many there were before:\n%s", n, &logs)
+		}
+	})
 }
