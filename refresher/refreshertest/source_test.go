@@ -139,7 +139,7 @@ func TestWants(t *testing.T) {
 func TestHelpers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events rt.Events
-		src := rt.Script(t, rt.OK("a", time.Hour))
+		src := rt.Script(t, rt.OK("a", time.Hour).After(time.Second)) // the engine logs in at once
 		e := rt.Start(t, refresher.Config{Observe: events.Observe})
 		in := rt.Single(t, e, refresher.Definition{Source: src})
 		rt.WantNone(t, in)
