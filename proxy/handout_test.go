@@ -225,3 +225,25 @@ func TestHandoutAnswersWithoutToken(t *testing.T) {
 		}
 	})
 }
+
+// A caller that does not want a token never gets it again with status 200, though
+// the vendor gives no other.
+func TestHandoutOfTheSameValueAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{t: t, fetch: func(int, refresher.Input) (refresher.Token, error) {
+			return refresher.Token{Value: secret.New("always-this")}, nil
+		}}
+		h, log := handout(called("corp", addToken(t, startEngine(t), "corp", src, func(d *refresher.Definition) {
+			d.Policy.SameValueBacksOff = true
+		})))
+		first := handedOut(t, getToken(h, "/token/corp"))
+		time.Sleep(2 * time.Second) // the least time between logins is over
+		w := getToken(h, fmt.Sprintf("/token/corp?not=%d", first.Generation))
+		if w.Code != http.StatusTooManyRequests || strings.Contains(w.Body.String(), "always-this") {
+			t.Errorf("%d: %s", w.Code, w.Body)
+		}
+		if n := strings.Count(log.String(), "token handed out"); n != 1 {
+			t.Errorf("%d lines in the log:\n%s", n, log)
+		}
+	})
+}

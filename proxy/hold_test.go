@@ -236,3 +236,56 @@ func TestBodyRefusalIsRepaired(t *testing.T) {
 		})
 	}
 }
+
+// wholeBody is a body that came along with its head.
+type wholeBody struct{ *strings.Reader }
+
+func (wholeBody) Whole() bool  { return true }
+func (wholeBody) Close() error { return nil }
+
+// What rules look at of a body that is here as a whole is what they would look
+// at if it came in pieces.
+func TestWholeBodyIsJudgedInPlace(t *testing.T) {
+	for _, tc := range []struct {
+		name, text, coding string
+		want               exchange.BodyWant
+		judged             string // "-": without a body
+	}{
+		{"JSON", ` {"a":1} tail`, "", exchange.JSONBody, `{"a":1}`},
+		{"incomplete JSON", `{"a":`, "", exchange.JSONBody, "-"},
+		{"no JSON", "<html>", "", exchange.JSONBody, "-"},
+		{"text", "token expired", "", exchange.TextBody, "token expired"},
+		{"JSON for a rule about text", `{"a":1} tail`, "", exchange.TextBody, `{"a":1}`},
+		{"gzip", zipped(`{"a":1}`), "gzip", exchange.JSONBody, `{"a":1}`},
+		{"no gzip in truth", `{"a":1}`, "gzip", exchange.JSONBody, "-"},
+		{"the longest", `["` + strings.Repeat("x", holdBytes-4) + `"]`, "", exchange.JSONBody, `["` + strings.Repeat("x", holdBytes-4) + `"]`},
+	} {
+		judged := "never"
+		plan := &testPlan{
+			bodies: true,
+			wants:  func(_, _ exchange.Head) exchange.BodyWant { return tc.want },
+			judge: func(_, _ exchange.Head, body []byte) (v exchange.Verdict) {
+				if judged = string(body); body == nil {
+					judged = "-"
+				}
+				return v
+			},
+		}
+		rt := fakeTransport(func(*http.Request) (*http.Response, error) {
+			ans := respond(http.StatusOK, "")
+			if tc.coding != "" {
+				ans.Header.Set("Content-Encoding", tc.coding)
+			}
+			ans.ContentLength, ans.Body = int64(len(tc.text)), wholeBody{strings.NewReader(tc.text)}
+			return ans, nil
+		})
+		w := httptest.NewRecorder()
+		newProxy(t, plan, rt, nil).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if judged != tc.judged {
+			t.Errorf("%s: judged %.40q, want %.40q", tc.name, judged, tc.judged)
+		}
+		if w.Body.String() != tc.text {
+			t.Errorf("%s: the client got %d bytes, want the original %d", tc.name, w.Body.Len(), len(tc.text))
+		}
+	}
+}
