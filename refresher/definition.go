@@ -29,7 +29,8 @@ type Definition struct {
 	Parents []Parent
 	Source  Source
 	Policy  Policy
-	// Limits bounds pools that take Params; ignored otherwise.
+	// Limits bounds pools that take Params. Of others Idle alone counts: for so
+	// long their token is kept after they retired.
 	Limits Limits
 }
 

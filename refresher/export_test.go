@@ -1,13 +1,14 @@
 package refresher
 
 // Sizes counts what an engine holds on to.
-type Sizes struct{ Pools, Table, Heap, Orphans, Listed, Children int }
+type Sizes struct{ Pools, Table, Heap, Orphans, Listed, Children, Queue int }
 
 // Sizes tells tests that nothing is left behind.
 func (e *Engine) Sizes() Sizes {
 	e.mu.Lock()
 	s := Sizes{Pools: len(e.pools)}
 	for _, p := range e.pools {
+		s.Queue += int(p.queue.Load())
 		e.rooms.Lock()
 		s.Listed += len(p.recent)
 		e.rooms.Unlock()
@@ -29,6 +30,3 @@ func (e *Engine) Sizes() Sizes {
 	})
 	return s
 }
-
-// Pins returns how many hold the instance.
-func (in *Instance) Pins() int64 { return in.pins.Load() }

@@ -82,10 +82,11 @@ func TestReloadSharedInstance(t *testing.T) {
 func TestReloadSharedParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := rt.Start(t, refresher.Config{})
-		first, second, src := numbered(t, time.Hour), rt.Script(t, rt.OK("second", 24*time.Hour)), perUser(t, time.Hour)
+		limits := refresher.Limits{Idle: 10 * time.Hour}
+		first, second, src := numbered(t, time.Hour), rt.Script(t, rt.OK("second", time.Hour)), perUser(t, time.Hour)
 		reload := func(both bool) (maker, users *refresher.Pool) {
 			c := e.Change()
-			d := refresher.Definition{Token: "parent", Key: byUser("p"), Params: []refresher.Param{userID}, Source: first}
+			d := refresher.Definition{Token: "parent", Key: byUser("p"), Params: []refresher.Param{userID}, Source: first, Limits: limits}
 			if both {
 				d.Credential = "maker"
 				maker = rt.Define(t, c, d)
@@ -93,7 +94,7 @@ func TestReloadSharedParent(t *testing.T) {
 			d.Credential, d.Source = "other", second
 			parent := rt.Define(t, c, d)
 			users = rt.Define(t, c, refresher.Definition{
-				Token: "users", Source: src, Params: []refresher.Param{userID}, Parents: []refresher.Parent{{Pool: parent, Params: []int{0}}}})
+				Token: "users", Source: src, Params: []refresher.Param{userID}, Parents: []refresher.Parent{{Pool: parent, Params: []int{0}}}, Limits: limits})
 			if err := c.Commit(); err != nil {
 				t.Fatal(err)
 			}
@@ -103,12 +104,13 @@ func TestReloadSharedParent(t *testing.T) {
 		wantUse(t, maker, "v1", "ann")
 		wantUse(t, users, "ann#1", "ann")
 		reload(false)
-		use(t, users, "ann")
-		time.Sleep(3 * time.Hour)
-		wantUse(t, users, "ann#2", "ann")
+		for range 3 {
+			use(t, users, "ann")
+			time.Sleep(50 * time.Minute)
+		}
+		wantUse(t, users, "ann#4", "ann")
 		first.WantCalls(1)
-		second.WantCalls(1)
-		if got := src.Inputs()[1].Parents[0].Value.Reveal(); got != "second" {
+		if got := src.Inputs()[3].Parents[0].Value.Reveal(); got != "second" {
 			t.Errorf("the login got the parent %q, want second", got)
 		}
 	})
@@ -180,6 +182,54 @@ func TestReloadLimits(t *testing.T) {
 		if n := pool.Status().Instances; n != 0 {
 			t.Errorf("%d instances after the new idle time", n)
 		}
+	})
+}
+
+// Users whose renewal waits for the login rate take their place in the queue with
+// them.
+func TestReloadQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := rt.Start(t, refresher.Config{})
+		src := perUser(t, time.Hour)
+		d := refresher.Definition{Source: src, Key: byUser("k"), Params: []refresher.Param{userID}, Limits: refresher.Limits{Idle: time.Hour}}
+		pool := rt.Reload(t, e, d)[0]
+		users := []string{"ann", "bob", "cid"}
+		for _, user := range users {
+			use(t, pool, user)
+		}
+		d.Limits.LoginsPerMinute = 1
+		rt.Reload(t, e, d)
+		time.Sleep(48*time.Minute + 10*time.Second)
+		src.WantCalls(4)
+		wantSizes(t, e, refresher.Sizes{Pools: 1, Table: 3, Heap: 3, Listed: 3, Queue: 2})
+		d.Credential = "renamed"
+		pool = rt.Reload(t, e, d)[0]
+		for _, user := range users {
+			use(t, pool, user)
+		}
+		wantSizes(t, e, refresher.Sizes{Pools: 1, Table: 3, Heap: 3, Listed: 3, Queue: 2})
+		time.Sleep(5 * time.Minute)
+		wantSizes(t, e, refresher.Sizes{Pools: 1, Table: 3, Heap: 3, Listed: 3})
+		src.WantCalls(6)
+		src.WantTimes(0, 0, 0, 48*time.Minute, 49*time.Minute, 50*time.Minute)
+	})
+}
+
+// A back-off outlasts the time for which what is not used is kept.
+func TestBackOffOutlastsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := rt.Start(t, refresher.Config{})
+		src := rt.Script(t, rt.Busy(30*time.Minute))
+		d := refresher.Definition{Source: src, Key: fixed("k"), Limits: refresher.Limits{Idle: time.Second}}
+		for range 10 {
+			rt.Reload(t, e, d)
+			time.Sleep(time.Minute)
+			rt.Reload(t, e)
+			time.Sleep(time.Minute)
+		}
+		src.WantCalls(1)
+		time.Sleep(time.Hour)
+		wantSizes(t, e, refresher.Sizes{})
 	})
 }
 

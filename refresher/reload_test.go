@@ -348,39 +348,6 @@ func TestReloadDuringLogin(t *testing.T) {
 	})
 }
 
-// While a login runs it may get parents that are new. What it was refused with
-// is for the old ones.
-func TestReloadParentDuringLogin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := rt.Start(t, refresher.Config{})
-		parents := map[string]*rt.Source{"old": rt.Script(t, rt.OK("old", time.Hour)), "new": rt.Script(t, rt.OK("new", time.Hour))}
-		child := rt.Func(t, func(call int, in refresher.Input) rt.Answer {
-			if in.Parents[0].Value.Reveal() == "old" {
-				return rt.Refuse(0).After(5 * time.Second)
-			}
-			return rt.OK("c", time.Hour)
-		})
-		reload := func(parent string) *refresher.Pool {
-			c := e.Change()
-			up := rt.Define(t, c, refresher.Definition{Token: "parent", Key: fixed(parent), Source: parents[parent]})
-			p := rt.Define(t, c, refresher.Definition{Token: "child", Key: fixed("child"), Source: child, Parents: []refresher.Parent{{Pool: up}}})
-			if err := c.Commit(); err != nil {
-				t.Fatal(err)
-			}
-			return p
-		}
-		reload("old")
-		time.Sleep(time.Second)
-		wantUse(t, reload("new"), "c")
-		child.WantTimes(seconds(0, 5)...)
-		for range 3 {
-			time.Sleep(time.Hour)
-			rt.Reload(t, e)
-		}
-		wantSizes(t, e, refresher.Sizes{})
-	})
-}
-
 func TestCommitErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := numbered(t, time.Hour)
