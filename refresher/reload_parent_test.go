@@ -1,6 +1,7 @@
 package refresher_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,5 +124,46 @@ func TestReloadParentDuringLogin(t *testing.T) {
 			rt.Reload(t, e)
 		}
 		wantSizes(t, e, refresher.Sizes{})
+	})
+}
+
+// The same definition twice makes two pools, as always, of one instance.
+func TestReloadTwins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := rt.Start(t, refresher.Config{})
+		src := numbered(t, time.Hour)
+		d := refresher.Definition{Key: fixed("k"), Source: src}
+		before := rt.Reload(t, e, d, d)
+		after := rt.Reload(t, e, d, d)
+		if before[0] == before[1] || before[0] != after[0] || before[1] != after[1] {
+			t.Error("twins are mixed up")
+		}
+		for range 2 { // whichever made it
+			after = rt.Reload(t, e, d, d)[1:]
+			rt.Reload(t, e, d)
+			time.Sleep(time.Minute)
+			wantUse(t, after[0], "v1")
+		}
+		wantSizes(t, e, refresher.Sizes{Pools: 1, Table: 1, Heap: 1})
+		src.WantCalls(1)
+	})
+}
+
+// The first configuration is a change as well, made before the engine runs.
+func TestCommitBeforeRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := numbered(t, time.Hour)
+		e := refresher.New(refresher.Config{})
+		pool := rt.Reload(t, e, refresher.Definition{Key: fixed("k"), Source: src})[0]
+		time.Sleep(time.Hour)
+		src.WantCalls(0)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- e.Run(ctx) }()
+		wantUse(t, pool, "v1")
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
 	})
 }

@@ -299,7 +299,7 @@ func TestRetiredPool(t *testing.T) {
 		wantRejection(t, ann, tok, "r", refresher.Renewing)
 		time.Sleep(time.Minute)
 		user.WantCalls(1) // nobody waits
-		tok = rt.WantToken(t, ann, "ann#2")
+		rt.WantToken(t, ann, "ann#2")
 		wantUse(t, users, "bob#1", "bob") // with a parent of his own
 		parent.WantCalls(2)
 		wantUse(t, single, "v1")
@@ -378,27 +378,5 @@ func TestCommitErrors(t *testing.T) {
 		}
 		wantUse(t, pool, "v1")
 		wantSizes(t, e, refresher.Sizes{Pools: 1, Table: 1, Heap: 1})
-	})
-}
-
-// The same definition twice makes two pools, as always, of one instance.
-func TestReloadTwins(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := rt.Start(t, refresher.Config{})
-		src := numbered(t, time.Hour)
-		d := refresher.Definition{Key: fixed("k"), Source: src}
-		before := rt.Reload(t, e, d, d)
-		after := rt.Reload(t, e, d, d)
-		if before[0] == before[1] || before[0] != after[0] || before[1] != after[1] {
-			t.Error("twins are mixed up")
-		}
-		for range 2 { // whichever made it
-			after = rt.Reload(t, e, d, d)[1:]
-			rt.Reload(t, e, d)
-			time.Sleep(time.Minute)
-			wantUse(t, after[0], "v1")
-		}
-		wantSizes(t, e, refresher.Sizes{Pools: 1, Table: 1, Heap: 1})
-		src.WantCalls(1)
 	})
 }
