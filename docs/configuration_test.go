@@ -25,6 +25,8 @@ var keySections = map[string][]string{
 	"caller":       {"### callers"},
 	"bounds":       {"### limits"},
 	"handout":      {"### handout"},
+	"admin":        {"### admin"},
+	"drain":        {"### drain"},
 	"log":          {"### log"},
 	"credential":   {"## Credentials"},
 	"origin":       {"### with"},

@@ -129,7 +129,7 @@ func build(t *testing.T, cfg *config.Config) {
 	if cfg.Handout != nil {
 		listenAnywhere(t, &cfg.Handout.Listener)
 	}
-	cfg.Admin = "127.0.0.1:0"
+	cfg.Admin.Address = "127.0.0.1:0"
 	if cfg.Probes != "" {
 		cfg.Probes = "127.0.0.1:0"
 	}

@@ -43,7 +43,7 @@ func (a *App) listen(cfg *config.Config, handler http.Handler) error {
 		return err
 	}
 	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
-	if err := a.open(&a.control, "admin", controlListener(cfg.Admin), guard.Wrap(a.admin.Handler())); err != nil {
+	if err := a.open(&a.control, "admin", controlListener(cfg.Admin.Address), guard.Wrap(a.admin.Handler())); err != nil {
 		return err
 	}
 	if cfg.Probes == "" {

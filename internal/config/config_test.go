@@ -149,7 +149,13 @@ func describe(cfg *Config) string {
 		describeListener(line, "handout", h.Listener)
 		line("  credentials %v", h.Credentials)
 	}
-	line("admin %s probes %q store %s log %v %s %s", cfg.Admin, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
+	if cfg.Admin.Quit {
+		line("quit")
+	}
+	if cfg.Drain != DefaultDrain() {
+		line("drain %v timeout %v streams %v", cfg.Drain.Delay, cfg.Drain.Timeout, cfg.Drain.Streams)
+	}
+	line("admin %s probes %q store %s log %v %s %s", cfg.Admin.Address, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
 	for _, c := range cfg.Credentials {
 		line("credential %s recipe %s keyed by %v required %v", c.Name, c.Program.Recipe().Name, c.Program.RequestParams(), c.RequiredTokens)
 		line("  limits %d %v %d tls %s proxy %v", c.Limits.Max, c.Limits.Idle, c.Limits.LoginsPerMinute, describeTLS(c.TLS), c.Proxy)

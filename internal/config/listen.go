@@ -24,7 +24,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 		taken[defaultListen] = "listen, by default,"
 	}
 	if !o.Has("admin") {
-		l.cfg.Admin = defaultAdmin
+		l.cfg.Admin = Admin{Address: defaultAdmin}
 		taken[defaultAdmin] = "admin, by default,"
 	}
 	for _, v := range listenItems(o.Get("listen")) {
@@ -34,12 +34,9 @@ func (l *loader) addresses(o yamldoc.Object) {
 		}
 	}
 	if v := o.Get("admin"); !v.IsZero() {
-		if address, loopback, ok := hostPort(v); ok {
-			if !loopback {
-				v.Errorf("must be a loopback address such as %s: it asks nobody for a password; for Prometheus and the kubelet there is probes", defaultAdmin)
-			}
-			use(v, address, "admin")
-			l.cfg.Admin = address
+		if a, at, ok := admin(v); ok {
+			use(at, a.Address, "admin")
+			l.cfg.Admin = a
 		}
 	}
 	if v := o.Get("probes"); !v.IsZero() {

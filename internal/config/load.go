@@ -89,8 +89,9 @@ func (l *loader) path(p string) string {
 }
 
 func (l *loader) config(root yamldoc.Value) {
-	o := root.Object("listen", "admin", "probes", "handout", "store", "log", "credentials", "routes")
+	o := root.Object("listen", "admin", "probes", "handout", "drain", "store", "log", "credentials", "routes")
 	l.addresses(o)
+	l.cfg.Drain = drain(o.Get("drain"))
 	l.store(o.Get("store"))
 	l.log(o.Get("log"))
 	l.credentials(o.Get("credentials"))
