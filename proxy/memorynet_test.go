@@ -22,10 +22,21 @@ func protocols(h2 bool) *http.Protocols {
 // used in a bubble. It returns what dials it.
 func listenMemory(t *testing.T, h http.Handler, h2 bool) func(context.Context, string, string) (net.Conn, error) {
 	t.Helper()
+	return serveMemory(t, &http.Server{Handler: h, Protocols: protocols(h2)})
+}
+
+// serveMemory is listenMemory for a server, which may want TLS.
+func serveMemory(t *testing.T, s *http.Server) func(context.Context, string, string) (net.Conn, error) {
+	t.Helper()
 	l := &memoryListener{conns: make(chan net.Conn), shut: make(chan struct{})}
-	s := &http.Server{Handler: h, Protocols: protocols(h2)}
 	var serving sync.WaitGroup
-	serving.Go(func() { s.Serve(l) })
+	serving.Go(func() {
+		if s.TLSConfig != nil {
+			s.ServeTLS(l, "", "")
+		} else {
+			s.Serve(l)
+		}
+	})
 	t.Cleanup(func() {
 		s.Close()
 		serving.Wait()
