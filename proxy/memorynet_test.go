@@ -60,6 +60,8 @@ type memoryClient struct {
 	http *http.Client
 	dial func() net.Conn // to the proxy
 	base string
+
+	proxy *Proxy
 }
 
 // sides says which sides of a proxy speak HTTP/2.
@@ -112,7 +114,7 @@ func inMemory(t *testing.T, s sides, plan Plan, upstream http.Handler, m RouteMe
 	tr := &http.Transport{Protocols: protocols(s.client), DialContext: dial, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &memoryClient{
-		http: &http.Client{Transport: tr}, base: "http://front.example",
+		http: &http.Client{Transport: tr}, base: "http://front.example", proxy: p,
 		dial: func() net.Conn {
 			conn, err := dial(t.Context(), "", "")
 			if err != nil {

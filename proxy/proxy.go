@@ -155,6 +155,10 @@ type Config struct {
 	// that no route takes. It is called once for each by [New]; nil: none are
 	// kept.
 	Metrics func(route string) RouteMetrics
+	// Streams gets the exchanges that may never end by themselves; nil: the proxy
+	// has one of its own, and nobody ends them. A proxy needs no other end: what
+	// else goes on beyond a request belongs to its transports.
+	Streams *Streams
 }
 
 // Proxy is an [http.Handler] that forwards requests along its routes. It is
@@ -164,6 +168,7 @@ type Proxy struct {
 	log      *slog.Logger
 	requests RequestLog
 	unrouted RouteMetrics
+	streams  *Streams
 
 	calls    sync.Pool // *call
 	buffers  BufferPool
@@ -173,7 +178,10 @@ type Proxy struct {
 // New returns a proxy for the routes. The error names every route that cannot
 // work and why.
 func New(cfg Config) (*Proxy, error) {
-	p := &Proxy{log: cfg.Logger, requests: cfg.Requests}
+	p := &Proxy{log: cfg.Logger, requests: cfg.Requests, streams: cfg.Streams}
+	if p.streams == nil {
+		p.streams = new(Streams)
+	}
 	if p.log == nil {
 		p.requests = LogNone
 	}
