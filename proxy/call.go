@@ -21,6 +21,7 @@ type call struct {
 
 	route   *route // nil: none was found
 	metrics RouteMetrics
+	trace   exchange.Trace // that the request is part of
 	session session
 	fields  []exchange.Field // injected into the attempt under way
 
@@ -50,6 +51,7 @@ type call struct {
 func (c *call) begin(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	c.proxy, c.w, c.r, c.start, c.metrics = p, w, r, time.Now(), p.unrouted
 	c.grpc = isGRPCCall(r)
+	c.trace = exchange.SampledTrace(r.Header["Traceparent"])
 }
 
 // serve answers the request, whatever comes.
@@ -117,10 +119,10 @@ func (c *call) finish() {
 	c.session.release()
 	c.stopBody()
 	if !c.done { // something panicked; the server logs it and ends the connection
-		c.metrics.Done(c.r.Method, http.StatusInternalServerError, took)
+		c.metrics.Done(c.r.Method, http.StatusInternalServerError, took, c.trace)
 		return
 	}
-	c.metrics.Done(c.r.Method, c.status, took)
+	c.metrics.Done(c.r.Method, c.status, took, c.trace)
 	c.logRequest(took)
 	aborted := c.aborted
 	clear(c.fields[:cap(c.fields)])

@@ -105,17 +105,21 @@ type Sender interface {
 type RouteMetrics interface {
 	// Started is called once for each request, Done once at its end. code is
 	// the status that the client got, [StatusClientGone] if it left before.
+	// trace is the one that the request is part of.
 	Started()
-	Done(method string, code int, d time.Duration)
+	Done(method string, code int, d time.Duration, trace exchange.Trace)
 	// Upstream is the time from sending a request to the head of its answer,
-	// for each attempt.
-	Upstream(d time.Duration)
+	// for each attempt. Only the first one has the request's trace.
+	Upstream(d time.Duration, trace exchange.Trace)
 	// Replay counts what became of refused requests: one of the Replay
 	// constants.
 	Replay(outcome string)
 	// Unavailable counts tokens that did not come in time. class is that of
 	// the last error.
 	Unavailable(credential, class string)
+	// Limited counts tokens that were not there because their credential was at
+	// a limit. limit is [refresher.LimitError].Reason.
+	Limited(credential, limit string)
 }
 
 // What became of a request whose token was refused: the values of a metric
@@ -219,11 +223,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // noMetrics counts nothing.
 type noMetrics struct{}
 
-func (noMetrics) Started()                        {}
-func (noMetrics) Done(string, int, time.Duration) {}
-func (noMetrics) Upstream(time.Duration)          {}
-func (noMetrics) Replay(string)                   {}
-func (noMetrics) Unavailable(string, string)      {}
+func (noMetrics) Started()                                        {}
+func (noMetrics) Done(string, int, time.Duration, exchange.Trace) {}
+func (noMetrics) Upstream(time.Duration, exchange.Trace)          {}
+func (noMetrics) Replay(string)                                   {}
+func (noMetrics) Unavailable(string, string)                      {}
+func (noMetrics) Limited(string, string)                          {}
 
 // noPlan injects and judges nothing.
 type noPlan struct{}
