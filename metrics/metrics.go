@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"attache/refresher"
@@ -39,27 +40,25 @@ type Metrics struct {
 	status   func() []refresher.PoolStatus
 	families []family // in the order of the reference
 
-	// Tokens: counted from events.
-	refreshes       *prometheus.CounterVec
-	refreshDuration *prometheus.HistogramVec
-	refusals        *prometheus.CounterVec
-	renewals        *prometheus.CounterVec
+	// Routes and credentials have their own series of these.
+	refreshes, refusals, renewals           counters
+	requests, replays, unavailable, limited counters
+	refreshDuration                         histograms
+	requestDuration, upstreamDuration       histograms
 	// Tokens: read from the status at each scrape.
 	expiry, lastSuccess, failures *prometheus.Desc
 	phase, instances, waiters     *prometheus.Desc
 
-	// Proxy.
-	requests         *prometheus.CounterVec
-	requestDuration  *prometheus.HistogramVec
-	upstreamDuration *prometheus.HistogramVec
-	inFlight         prometheus.Gauge
-	replays          *prometheus.CounterVec
-	unavailable      *prometheus.CounterVec
-
+	inFlight        prometheus.Gauge
 	storeOperations *prometheus.CounterVec
 	reloadOK        prometheus.Gauge
 	reloadTime      prometheus.Gauge
 	build           prometheus.Gauge
+
+	mu          sync.Mutex // held for looking up alone
+	routes      map[string]*Route
+	credentials map[string]*credential
+	kept        *kept // nil: Keep was not called yet
 }
 
 // New makes the series and registers them. It fails if the registerer has
@@ -68,7 +67,7 @@ func New(cfg Config) (*Metrics, error) {
 	if cfg.Registerer == nil {
 		return nil, errors.New("make metrics: there is no registerer")
 	}
-	m := &Metrics{status: cfg.Status}
+	m := &Metrics{status: cfg.Status, routes: map[string]*Route{}, credentials: map[string]*credential{}}
 	if m.status == nil {
 		m.status = func() []refresher.PoolStatus { return nil }
 	}
@@ -88,19 +87,20 @@ func New(cfg Config) (*Metrics, error) {
 // Observe counts an event of the token engine. It neither blocks nor fails, as
 // [refresher.Config] asks.
 func (m *Metrics) Observe(e refresher.Event) {
+	c := m.credential(e.Credential)
 	switch e.Kind {
 	case refresher.LoggedIn:
-		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeOK).Inc()
-		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
+		c.refreshes.WithLabelValues(e.Token, outcomeOK).Inc()
+		c.refreshDuration.WithLabelValues(e.Token).Observe(e.Duration.Seconds())
 	case refresher.Adopted:
-		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeAdopted).Inc()
+		c.refreshes.WithLabelValues(e.Token, outcomeAdopted).Inc()
 	case refresher.LoginFailed:
-		m.refreshes.WithLabelValues(e.Credential, e.Token, e.Class.String()).Inc()
-		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
+		c.refreshes.WithLabelValues(e.Token, e.Class.String()).Inc()
+		c.refreshDuration.WithLabelValues(e.Token).Observe(e.Duration.Seconds())
 	case refresher.Refused:
-		m.refusals.WithLabelValues(e.Credential, e.Token, e.Signal.String(), e.Rejection.String()).Inc()
+		c.refusals.WithLabelValues(e.Token, e.Signal.String(), e.Rejection.String()).Inc()
 	case refresher.Renewed:
-		m.renewals.WithLabelValues(e.Credential, e.Token).Inc()
+		c.renewals.WithLabelValues(e.Token).Inc()
 	case refresher.StoreFailed:
 		m.storeOperations.WithLabelValues(e.Op, outcomeError).Inc()
 	case refresher.Evicted:
@@ -116,8 +116,14 @@ func (m *Metrics) Reloaded(at time.Time) {
 }
 
 // ReloadFailed says that a changed configuration could not be used and the old
-// one stays.
-func (m *Metrics) ReloadFailed() { m.reloadOK.Set(0) }
+// one stays. What was made for it and is not in service goes; see
+// [Metrics.Keep].
+func (m *Metrics) ReloadFailed() {
+	m.reloadOK.Set(0)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.prune()
+}
 
 // seconds is a time as Prometheus likes it, Unix seconds with a fraction.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

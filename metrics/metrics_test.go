@@ -97,11 +97,12 @@ func play(m *Metrics) {
 	r.Started()
 	r.Started()
 	r.Started()
-	r.Upstream(20 * time.Millisecond)
-	r.Done("GET", 200, 30*time.Millisecond)
-	r.Done("BREW", 0, 2*time.Millisecond)
+	r.Upstream(20*time.Millisecond, exchange.Trace{})
+	r.Done("GET", 200, 30*time.Millisecond, exchange.Trace{})
+	r.Done("BREW", 0, 2*time.Millisecond, exchange.Trace{})
 	r.Replay("ok")
 	r.Unavailable("aicc", "transient")
+	r.Limited("aicc", "instances")
 	m.Reloaded(time.Unix(1_700_000_000, 0))
 }
 
