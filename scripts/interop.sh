@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
-# Servers of others that some suites put behind attache or before it.
-tools=(nginx haproxy)
+# Servers of others that some suites put behind attache, before it or beside it.
+tools=(nginx haproxy prometheus)
 
 mapfile -t wanted < <(provide "${tools[@]}")
 if ((${#wanted[@]} > 0)); then
