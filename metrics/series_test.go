@@ -99,6 +99,10 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	if got := size(); got != once {
 		t.Errorf("%d lines after 10,000 reloads, %d after one", got, once)
 	}
+	for i := range 100 {
+		use(m, fmt.Sprint("bad", i), fmt.Sprint("bad", i))
+		m.ReloadFailed()
+	}
 	if len(m.routes) != 1 || len(m.credentials) != 1 {
 		t.Errorf("%d routes and %d credentials are kept", len(m.routes), len(m.credentials))
 	}
