@@ -8,7 +8,7 @@ import (
 
 // Describe implements [prometheus.Collector].
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.expiry, m.lastSuccess, m.failures, m.phase, m.instances, m.waiters} {
+	for _, d := range []*prometheus.Desc{m.expiry, m.lastSuccess, m.failures, m.phase, m.instances, m.waiters, m.certificateExpiry} {
 		ch <- d
 	}
 	for _, c := range m.collectors() {
@@ -23,6 +23,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		m.collectPool(ch, s)
 		m.prepare(s.Credential, s.Token)
 	}
+	for _, c := range m.certificates() {
+		ch <- prometheus.MustNewConstMetric(m.certificateExpiry, prometheus.GaugeValue, seconds(c.NotAfter), c.Name)
+	}
 	for _, c := range m.collectors() {
 		c.Collect(ch)
 	}
@@ -32,7 +35,7 @@ func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.refreshes, m.refreshDuration, m.refusals, m.renewals,
 		m.requests, m.requestDuration, m.upstreamDuration, m.inFlight, m.replays, m.unavailable,
-		m.storeOperations, m.reloadOK, m.reloadTime, m.build,
+		m.certificateIssues, m.storeOperations, m.reloadOK, m.reloadTime, m.build,
 	}
 }
 

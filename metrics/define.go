@@ -99,6 +99,16 @@ func (m *Metrics) defineProxy() {
 		route, label{name: "credential"}, label{"class", words(classes())})
 }
 
+func (m *Metrics) defineTLS() {
+	name := label{name: "name"}
+	m.certificateExpiry = m.gauges("attache_tls_certificate_expiry_timestamp_seconds",
+		"When the certificate for this name expires, in Unix time, also that of attache's own CA. Of several certificates for one name it is the first to expire. Absent until there is one.",
+		name)
+	m.certificateIssues = m.counters("attache_tls_certificate_issues_total",
+		"Certificates that attache's own CA or an ACME server was asked for, renewals included: ok came, error did not and are asked for again later.",
+		name, label{"outcome", []string{outcomeOK, outcomeError}})
+}
+
 func (m *Metrics) defineProcess(build map[string]string) {
 	ops := []string{"load", "save", "acquire"}
 	m.storeOperations = m.counters("attache_store_operations_total",

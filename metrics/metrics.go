@@ -32,12 +32,22 @@ type Config struct {
 	// Status returns the state of every token. It is called once for each
 	// scrape, concurrently with everything else; nil: there are no tokens.
 	Status func() []refresher.PoolStatus
+	// Certificates returns the TLS certificates in service. It is called like
+	// Status; nil: there are none.
+	Certificates func() []Certificate
+}
+
+// Certificate is a TLS certificate of a listener.
+type Certificate struct {
+	Name     string
+	NotAfter time.Time
 }
 
 // Metrics holds all series. Its methods may be called concurrently.
 type Metrics struct {
-	status   func() []refresher.PoolStatus
-	families []family // in the order of the reference
+	status       func() []refresher.PoolStatus
+	certificates func() []Certificate
+	families     []family // in the order of the reference
 
 	// Tokens: counted from events.
 	refreshes       *prometheus.CounterVec
@@ -56,6 +66,9 @@ type Metrics struct {
 	replays          *prometheus.CounterVec
 	unavailable      *prometheus.CounterVec
 
+	certificateIssues *prometheus.CounterVec
+	certificateExpiry *prometheus.Desc // read at each scrape
+
 	storeOperations *prometheus.CounterVec
 	reloadOK        prometheus.Gauge
 	reloadTime      prometheus.Gauge
@@ -68,12 +81,16 @@ func New(cfg Config) (*Metrics, error) {
 	if cfg.Registerer == nil {
 		return nil, errors.New("make metrics: there is no registerer")
 	}
-	m := &Metrics{status: cfg.Status}
+	m := &Metrics{status: cfg.Status, certificates: cfg.Certificates}
 	if m.status == nil {
 		m.status = func() []refresher.PoolStatus { return nil }
 	}
+	if m.certificates == nil {
+		m.certificates = func() []Certificate { return nil }
+	}
 	m.defineTokens()
 	m.defineProxy()
+	m.defineTLS()
 	m.defineProcess(map[string]string{
 		"version":   cmp.Or(cfg.Version, "unknown"),
 		"revision":  cmp.Or(cfg.Revision, "unknown"),
@@ -106,6 +123,16 @@ func (m *Metrics) Observe(e refresher.Event) {
 	case refresher.Evicted:
 		// Shows in attache_credential_instances.
 	}
+}
+
+// CertificateIssued says that attache's own CA or an ACME server issued a
+// certificate, or why it did not.
+func (m *Metrics) CertificateIssued(name string, err error) {
+	outcome := outcomeOK
+	if err != nil {
+		outcome = outcomeError
+	}
+	m.certificateIssues.WithLabelValues(name, outcome).Inc()
 }
 
 // Reloaded says that a configuration was put into service at the given time,

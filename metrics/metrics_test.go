@@ -30,6 +30,9 @@ func newMetrics(t *testing.T, pools ...refresher.PoolStatus) (*Metrics, *prometh
 		Version:    "1.2.3",
 		Revision:   "abcdef0",
 		Status:     func() []refresher.PoolStatus { return pools },
+		Certificates: func() []Certificate {
+			return []Certificate{{"a.example.com", time.Unix(1_800_000_000, 0)}}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +105,8 @@ func play(m *Metrics) {
 	r.Done("BREW", 0, 2*time.Millisecond)
 	r.Replay("ok")
 	r.Unavailable("aicc", "transient")
+	m.CertificateIssued("a.example.com", nil)
+	m.CertificateIssued("a.example.com", errors.New("CANARY"))
 	m.Reloaded(time.Unix(1_700_000_000, 0))
 }
 

@@ -54,6 +54,8 @@ func section(name string) string {
 		return "Tokens"
 	case "proxy":
 		return "Proxy"
+	case "tls":
+		return "Certificates of listeners"
 	default:
 		return "Store, configuration and build"
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"attache/internal/admin"
+	"attache/internal/certs"
 	"attache/internal/config"
 	"attache/metrics"
 	"attache/refresher"
@@ -46,6 +47,8 @@ type App struct {
 	admin    *admin.Admin
 	tokens   tokens
 	secrets  *secretFiles
+	certs    *certs.Certificates
+	prepared *certs.Change // of the first configuration; Run commits it
 	registry *prometheus.Registry
 	data     []server // take the application's requests
 	control  []server // admin and probes
@@ -58,10 +61,12 @@ func New(opt Options) (*App, error) {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m, err := metrics.New(metrics.Config{
 		Registerer: a.registry, Version: opt.Version, Revision: opt.Revision, Status: a.Tokens,
+		Certificates: a.certificateStatus,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.certs = certs.New(certs.Config{Log: opt.Log, Issued: m.CertificateIssued})
 	a.engine = refresher.New(refresher.Config{Observe: func(ev refresher.Event) {
 		m.Observe(ev)
 		logEvent(opt.Log, ev)
@@ -82,8 +87,12 @@ func New(opt Options) (*App, error) {
 	for _, warning := range opt.Config.Warnings {
 		opt.Log.Warn(warning)
 	}
+	if a.prepared, err = a.certs.Prepare(context.Background(), certificateSettings(opt.Config)); err != nil {
+		return nil, err
+	}
 	if err := a.listen(opt.Config, handler); err != nil {
 		a.closeListeners()
+		a.prepared.Discard()
 		return nil, err
 	}
 	m.Reloaded(time.Now())
@@ -107,6 +116,7 @@ func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
 func (a *App) Run(ctx context.Context) error {
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
+	a.prepared.Commit()
 	var parts sync.WaitGroup
 	parts.Go(func() { a.engine.Run(engineCtx) })
 	parts.Go(func() { a.secrets.run(engineCtx) })
@@ -134,6 +144,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	stopEngine()
 	shutdown(drain, a.control)
+	a.certs.Close()
 	parts.Wait()
 	a.log.Info("stopped")
 	return err

@@ -34,8 +34,8 @@ func (s *server) serve() error {
 
 // listen opens all listeners.
 func (a *App) listen(cfg *config.Config, handler http.Handler) error {
-	for _, l := range cfg.Listen {
-		if err := a.open(&a.data, "requests", l, a.protect(l, cfg.Routes, handler)); err != nil {
+	for i, l := range cfg.Listen {
+		if err := a.open(&a.data, "requests", i, l, a.protect(l, cfg.Routes, handler)); err != nil {
 			return err
 		}
 	}
@@ -43,13 +43,13 @@ func (a *App) listen(cfg *config.Config, handler http.Handler) error {
 		return err
 	}
 	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
-	if err := a.open(&a.control, "admin", controlListener(cfg.Admin), guard.Wrap(a.admin.Handler())); err != nil {
+	if err := a.open(&a.control, "admin", 0, controlListener(cfg.Admin), guard.Wrap(a.admin.Handler())); err != nil {
 		return err
 	}
 	if cfg.Probes == "" {
 		return nil
 	}
-	return a.open(&a.control, "probes", controlListener(cfg.Probes), a.admin.Probes())
+	return a.open(&a.control, "probes", 0, controlListener(cfg.Probes), a.admin.Probes())
 }
 
 // controlConnections is how many clients may look at admin, or at probes, at a
@@ -68,7 +68,7 @@ func (a *App) listenForHandout(cfg *config.Config) error {
 		return nil
 	}
 	h := proxy.NewHandout(a.tokens.handout(cfg), handoutWait, a.log)
-	return a.open(&a.data, "handout", cfg.Handout.Listener, a.protect(cfg.Handout.Listener, nil, h))
+	return a.open(&a.data, "handout", 0, cfg.Handout.Listener, a.protect(cfg.Handout.Listener, nil, h))
 }
 
 // handoutWait is how long a token is waited for that is to be handed out.
@@ -95,8 +95,8 @@ func (a *App) askCallers(l config.Listener, h http.Handler) http.Handler {
 	return proxy.NewCallers(list, a.log).Wrap(h)
 }
 
-// open opens one listener.
-func (a *App) open(servers *[]server, what string, l config.Listener, h http.Handler) error {
+// open opens one listener, the i-th of its kind.
+func (a *App) open(servers *[]server, what string, i int, l config.Listener, h http.Handler) error {
 	var listener net.Listener
 	var err error
 	if l.Unix != nil {
@@ -111,7 +111,7 @@ func (a *App) open(servers *[]server, what string, l config.Listener, h http.Han
 	s := b.Server(h)
 	s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	if l.TLS != nil {
-		s.TLSConfig = l.TLS.ServerConfig()
+		s.TLSConfig = a.certs.ServerConfig(listenerKey(what, i, l))
 	}
 	if l.Unix != nil {
 		s.ConnContext = withPeer

@@ -33,8 +33,11 @@ type Config struct {
 	// Handout gives tokens to processes that cannot use a proxy; nil: nothing
 	// does.
 	Handout *Handout
-	Store   Store
-	Log     Log
+	// Certificates says where certificates are kept that no file holds; nil:
+	// the configuration does not say. Not nil if a listener has one of those.
+	Certificates *Certificates
+	Store        Store
+	Log          Log
 	// Credentials come in an order in which each stands behind those whose
 	// tokens it needs; otherwise in that of the file.
 	Credentials []Credential

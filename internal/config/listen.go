@@ -13,7 +13,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 		if _, port, _ := net.SplitHostPort(place); port == "0" {
 			return
 		}
-		if by, there := taken[place]; there {
+		if by, there := taken[place]; there && !(by == challengesKey && key == by) {
 			v.Errorf("%s has this address already", by)
 			return
 		}
@@ -30,6 +30,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 	for _, v := range listenItems(o.Get("listen")) {
 		if ln, at, ok := l.listener(v); ok {
 			use(at, ln.place(), "listen")
+			challenges(&ln, use)
 			l.cfg.Listen = append(l.cfg.Listen, ln)
 		}
 	}
@@ -51,6 +52,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 	if v := o.Get("handout"); !v.IsZero() {
 		if at, ok := l.handout(v); ok {
 			use(at, l.cfg.Handout.place(), "handout")
+			challenges(&l.cfg.Handout.Listener, use)
 		}
 	}
 }

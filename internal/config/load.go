@@ -89,8 +89,9 @@ func (l *loader) path(p string) string {
 }
 
 func (l *loader) config(root yamldoc.Value) {
-	o := root.Object("listen", "admin", "probes", "handout", "store", "log", "credentials", "routes")
+	o := root.Object("listen", "admin", "probes", "handout", "certificates", "store", "log", "credentials", "routes")
 	l.addresses(o)
+	l.certificates(o)
 	l.store(o.Get("store"))
 	l.log(o.Get("log"))
 	l.credentials(o.Get("credentials"))
