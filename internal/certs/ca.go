@@ -57,11 +57,10 @@ func (a *authority) IssuerKey() string { return internalName }
 // Issue implements [certmagic.Issuer]: it signs a certificate for the names of a
 // request of attache itself.
 func (a *authority) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
-	r, err := loadOrMakeRoot(ctx, a.storage)
+	r, err := a.root(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a.last.Store(r.cert)
 	now := time.Now()
 	if left := r.cert.NotAfter.Sub(now); left < rootWarning {
 		a.log.Warn("attache's CA expires: run attache ca renew, then give what attache ca export prints to all clients",
@@ -72,6 +71,15 @@ func (a *authority) Issue(ctx context.Context, csr *x509.CertificateRequest) (*c
 		return nil, err
 	}
 	return &certmagic.IssuedCertificate{Certificate: leaf}, nil
+}
+
+// root reads the root anew: another process may have renewed it.
+func (a *authority) root(ctx context.Context) (*root, error) {
+	r, err := loadOrMakeRoot(ctx, a.storage)
+	if err == nil {
+		a.last.Store(r.cert)
+	}
+	return r, err
 }
 
 // root is the certificate of the CA with its key.

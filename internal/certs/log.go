@@ -13,7 +13,7 @@ import (
 
 // newLogger returns a zap logger, as certmagic wants, that writes to log.
 func newLogger(log *slog.Logger) *zap.Logger {
-	return zap.New(&bridge{handler: log.Handler(), repeats: &repeats{at: map[string]time.Time{}}})
+	return zap.New(&bridge{handler: log.Handler(), repeats: &repeats{seen: map[string]*repeat{}}})
 }
 
 // bridge is a [zapcore.Core] that hands lines to a [slog.Handler]. What certmagic
@@ -99,9 +99,13 @@ func attr(f zapcore.Field) (slog.Attr, bool) {
 // repeats drops lines of one message that come in a flood: some are caused by
 // whoever connects.
 type repeats struct {
-	mu sync.Mutex
-	at map[string]time.Time // when the message was last written; messages are few
-	n  map[string]int       // written since
+	mu   sync.Mutex
+	seen map[string]*repeat // by message; certmagic's are few
+}
+
+type repeat struct {
+	since time.Time
+	lines int
 }
 
 // A message is written so many times in so long.
@@ -113,12 +117,11 @@ const (
 func (r *repeats) allow(message string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.n == nil {
-		r.n = map[string]int{}
+	s := r.seen[message]
+	if s == nil || now.Sub(s.since) >= repeatsTime {
+		s = &repeat{since: now}
+		r.seen[message] = s
 	}
-	if now.Sub(r.at[message]) >= repeatsTime {
-		r.at[message], r.n[message] = now, 0
-	}
-	r.n[message]++
-	return r.n[message] <= repeatsMost
+	s.lines++
+	return s.lines <= repeatsMost
 }

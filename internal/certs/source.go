@@ -108,10 +108,16 @@ func acmeIssuer(config *certmagic.Config, l Listener, logger *zap.Logger) *certm
 // load takes the certificates out of the storage, and has attache's CA issue
 // those that are missing.
 func (s *source) load(ctx context.Context) error {
+	own, _ := s.issuer.(*authority)
+	if own != nil {
+		if _, err := own.root(ctx); err != nil {
+			return fmt.Errorf("attache's CA, kept in %v: %w", s.storage, err)
+		}
+	}
 	for _, name := range s.names {
 		err := s.loadOne(ctx, name)
 		if errors.Is(err, fs.ErrNotExist) {
-			if _, own := s.issuer.(*authority); own {
+			if own != nil {
 				err = s.config.ManageSync(ctx, []string{name})
 			} else {
 				err = nil
