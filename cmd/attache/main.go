@@ -135,7 +135,7 @@ them fresh in the background.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newEmulate(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newEmulate(), newCA(), newVersion())
 	return root
 }
 
