@@ -234,7 +234,7 @@ func moduleVersion(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(strings.TrimPrefix(line, "require ")); len(fields) == 2 && fields[0] == path {
+		if fields := strings.Fields(strings.TrimPrefix(line, "require ")); len(fields) >= 2 && fields[0] == path {
 			return strings.TrimSuffix(fields[1], "+incompatible")
 		}
 	}
