@@ -6,8 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
-# Servers of others that some suites put behind attache or before it.
-tools=(nginx haproxy)
+# Servers of others that some suites put behind attache or before it, or that
+# attache keeps certificates in.
+tools=(nginx haproxy redis-server)
 
 mapfile -t wanted < <(provide "${tools[@]}")
 if ((${#wanted[@]} > 0)); then

@@ -86,6 +86,11 @@ func rules() map[string]rule {
 			never: []string{ours + "proxy", ours + "store/", ours + "metrics", ours + "internal/app", ours + "internal/admin", "github.com/prometheus/"},
 			why:   "checking a configuration starts nothing",
 		},
+		"internal/certs": {
+			ours:  []string{"internal/secret"},
+			never: []string{"github.com/prometheus/", "github.com/redis/"},
+			why:   "it takes plain data and functions; and go-redis weighs thirty times what it needs of Redis",
+		},
 		"cmd/attache": {
 			never: []string{"html/template", "k8s.io/client-go/", "github.com/spf13/viper"},
 			why:   "they are heavy, and reflection on templates stops the linker from dropping what is unused",

@@ -57,8 +57,8 @@ func (s *challengeServer) start() {
 }
 
 func (s *challengeServer) close() {
-	s.listener.Close() // Close of http does not know it before Serve
 	s.http.Close()
+	s.listener.Close() // which http does not know before it serves
 }
 
 // answerChallenge has the source answer whose name is asked for. Of other names

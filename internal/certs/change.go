@@ -108,6 +108,8 @@ func (ch *Change) prepareServers() error {
 
 // Commit puts the change into service. Certificates that are missing or due are
 // obtained in the background; until one is there, handshakes for its name fail.
+// Listeners that answer challenges themselves have to be open: certmagic opens
+// the port itself if nobody has it.
 func (ch *Change) Commit() {
 	ch.c.current.Store(ch.new)
 	for address, s := range ch.new.servers {
@@ -139,13 +141,13 @@ func (c *Certificates) retire(gone, kept *state) {
 	var sources []*source
 	for _, s := range gone.sources() {
 		if !slices.Contains(staying, s) {
-			s.stop()
+			s.end()
 			sources = append(sources, s)
 		}
 	}
 	c.closing.Go(func() {
 		for _, s := range sources {
-			s.cache.Stop()
+			s.wait()
 		}
 		if gone.storage != nil && gone.storage != kept.storage {
 			gone.storage.close()

@@ -33,7 +33,7 @@ type source struct {
 	cache   *certmagic.Cache
 	config  *certmagic.Config
 	issuer  certmagic.Issuer
-	storage *storage
+	storage *view
 	ctx     context.Context // ends when the source is retired
 	stop    context.CancelFunc
 	// complained is when a handshake for want of a certificate was last logged,
@@ -43,7 +43,7 @@ type source struct {
 
 // newSource returns a source that has no certificates yet and does nothing.
 func newSource(cfg Config, l Listener, st *storage) *source {
-	s := &source{names: l.Internal, log: cfg.Log, issued: cfg.Issued, storage: st}
+	s := &source{names: l.Internal, log: cfg.Log, issued: cfg.Issued, storage: newView(st)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	logger := newLogger(cfg.Log)
 	// The cache's goroutine may ask before the configuration is there.
@@ -64,7 +64,7 @@ func newSource(cfg Config, l Listener, st *storage) *source {
 		Issuers:            []certmagic.Issuer{}, // nil would make the default's
 		KeySource:          certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 		OCSP:               certmagic.OCSPConfig{DisableStapling: true},
-		Storage:            st,
+		Storage:            s.storage,
 		Logger:             logger,
 		// A write that fails costs attache's own CA nothing, but an order of an
 		// ACME server counts against its limits.
@@ -73,7 +73,7 @@ func newSource(cfg Config, l Listener, st *storage) *source {
 	if l.ACME != nil {
 		s.issuer = acmeIssuer(s.config, l, logger)
 	} else {
-		s.issuer = &authority{storage: st, log: cfg.Log}
+		s.issuer = &authority{storage: s.storage, log: cfg.Log}
 	}
 	s.config.Issuers = []certmagic.Issuer{s.issuer}
 	config.Store(s.config)
@@ -164,6 +164,18 @@ func (s *source) start() {
 	if err := s.config.ManageAsync(s.ctx, s.names); err != nil {
 		s.log.Error("certificates cannot be obtained", "error", err)
 	}
+}
+
+// end takes the source out of service. It does not wait.
+func (s *source) end() {
+	s.stop()
+	s.storage.close()
+}
+
+// wait waits, once the source is out of service, until it does nothing any more.
+func (s *source) wait() {
+	s.cache.Stop()
+	<-s.storage.idle
 }
 
 // observe takes certmagic's events. Of failures certmagic logs more than is said

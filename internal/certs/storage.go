@@ -1,7 +1,10 @@
 package certs
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/caddyserver/certmagic"
 
@@ -47,6 +50,78 @@ func open(s Storage, log *slog.Logger) (*storage, error) {
 		return nil, err
 	}
 	return &storage{r, "Redis at " + r.host, r.close}, nil
+}
+
+// view is a storage as one source sees it. When it is closed nothing is begun any
+// more, and what was begun is waited for: certmagic does its work in goroutines
+// that nobody can wait for, and a process that ends in the midst of it leaves
+// locks behind, on which the next one waits.
+type view struct {
+	*storage
+	mu     sync.Mutex
+	closed bool
+	begun  int           // calls of Store and locks that are held
+	idle   chan struct{} // closed when closed and nothing is begun
+}
+
+func newView(s *storage) *view { return &view{storage: s, idle: make(chan struct{})} }
+
+// errClosed says that a source is no longer in service.
+var errClosed = errors.New("this certificate is no longer needed")
+
+func (v *view) begin() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return errClosed
+	}
+	v.begun++
+	return nil
+}
+
+func (v *view) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.begun--; v.closed && v.begun == 0 {
+		close(v.idle)
+	}
+}
+
+// close ends the view. idle tells when nothing is in progress any more. It must
+// be called once.
+func (v *view) close() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed = true; v.begun == 0 {
+		close(v.idle)
+	}
+}
+
+// Store implements [certmagic.Storage].
+func (v *view) Store(ctx context.Context, key string, value []byte) error {
+	if err := v.begin(); err != nil {
+		return err
+	}
+	defer v.end()
+	return v.storage.Store(ctx, key, value)
+}
+
+// Lock implements [certmagic.Locker].
+func (v *view) Lock(ctx context.Context, name string) error {
+	if err := v.begin(); err != nil {
+		return err
+	}
+	err := v.storage.Lock(ctx, name)
+	if err != nil {
+		v.end()
+	}
+	return err
+}
+
+// Unlock implements [certmagic.Locker]. It works on a closed view, too.
+func (v *view) Unlock(ctx context.Context, name string) error {
+	defer v.end()
+	return v.storage.Unlock(ctx, name)
 }
 
 // Open opens a storage for the one who is to judge whether it keeps certmagic's

@@ -173,3 +173,29 @@ func TestRedisErrors(t *testing.T) {
 		}
 	}
 }
+
+// A source that is out of service begins nothing, and is waited for until it has
+// given back its locks.
+func TestClosedViewIsWaitedFor(t *testing.T) {
+	v := newView(opened(t, Storage{Folder: t.TempDir()}))
+	ctx := t.Context()
+	if err := errors.Join(v.Lock(ctx, "a"), v.Store(ctx, "t/a", nil)); err != nil {
+		t.Fatal(err)
+	}
+	v.close()
+	if err := v.Store(ctx, "t/a", nil); !errors.Is(err, errClosed) {
+		t.Errorf("storing gives %v", err)
+	}
+	if err := v.Lock(ctx, "b"); !errors.Is(err, errClosed) {
+		t.Errorf("locking gives %v", err)
+	}
+	select {
+	case <-v.idle:
+		t.Error("a lock is held, and nobody waits for it")
+	default:
+	}
+	if err := v.Unlock(ctx, "a"); err != nil {
+		t.Error(err)
+	}
+	<-v.idle
+}

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -33,7 +34,7 @@ func TestACME(t *testing.T) {
 	}{
 		{"TLSALPN01", acmeOverTLS}, {"HTTP01", acmeOverHTTP}, {"ExternalAccount", acmeWithAccount},
 		{"RenewedAtStart", acmeRenewedAtStart}, {"RenewedWhileRunning", acmeRenewedWhileRunning},
-		{"ReplicaAnswersChallenge", acmeReplicas}, {"MutualTLS", acmeMutual},
+		{"RenewalFails", acmeRenewalFails}, {"ReplicaAnswersChallenge", acmeReplicas}, {"MutualTLS", acmeMutual},
 	}
 	passed := 0
 	for _, tt := range tests {
@@ -109,30 +110,33 @@ func acmeRenewedAtStart(t *testing.T) {
 	}
 }
 
-// acmeRenewedWhileRunning: certificates are renewed while clients connect, and no
-// handshake fails. attache looks every 10 minutes whether a certificate is due,
-// so it is the package that does, in this process, that is told to look more
-// often.
-func acmeRenewedWhileRunning(t *testing.T) {
-	const renewals = 3
-	address := freeAddress(t)
-	p := startPebble(t, pebbleOptions{tlsPort: portOf(address), validity: 15 * time.Second})
-	var log lockedLines
-	var issued, failed atomic.Int64
+// inProcess is what attache has for certificates, in this process: the binary looks
+// every 10 minutes whether one is due, which is too seldom for a test.
+type inProcess struct {
+	address        string
+	log            lockedLines
+	issued, failed atomic.Int64
+}
+
+// startInProcess serves a.example.com on address, with a certificate of p, until
+// the test ends.
+func startInProcess(t *testing.T, p *pebble, address string) *inProcess {
+	t.Helper()
+	r, folder := &inProcess{address: address}, t.TempDir() // which is removed after Close
 	c := certs.New(certs.Config{
-		Log:        slog.New(slog.NewTextHandler(writerTo(&log), nil)),
+		Log:        slog.New(slog.NewTextHandler(lineWriter{&r.log}, nil)),
 		RenewCheck: time.Second,
 		Issued: func(_ string, err error) {
 			if err != nil {
-				failed.Add(1)
-				return
+				r.failed.Add(1)
+			} else {
+				r.issued.Add(1)
 			}
-			issued.Add(1)
 		},
 	})
-	defer c.Close()
+	t.Cleanup(c.Close)
 	change, err := c.Prepare(t.Context(), certs.Settings{
-		Storage: certs.Storage{Folder: t.TempDir()},
+		Storage: certs.Storage{Folder: folder},
 		Listeners: map[string]certs.Listener{"l": {Address: address, ACME: &certs.ACME{
 			Names: []string{"a.example.com"}, Directory: p.directory, Roots: poolOf(t, p.ca),
 		}}},
@@ -146,23 +150,59 @@ func acmeRenewedWhileRunning(t *testing.T) {
 	}
 	server := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	go server.Serve(l)
-	defer server.Close()
+	t.Cleanup(func() { server.Close() })
 	change.Commit()
+	return r
+}
 
-	serials := map[string]bool{shown(t, &log, address, "a.example.com", p.roots, nil).SerialNumber.String(): true}
+// acmeRenewedWhileRunning: certificates are renewed while clients connect, and no
+// handshake fails.
+func acmeRenewedWhileRunning(t *testing.T) {
+	const renewals = 3
+	address := freeAddress(t)
+	p := startPebble(t, pebbleOptions{tlsPort: portOf(address), validity: 15 * time.Second})
+	r := startInProcess(t, p, address)
+	serials := map[string]bool{shown(t, &r.log, address, "a.example.com", p.roots, nil).SerialNumber.String(): true}
 	handshakes := 0
 	for deadline := time.Now().Add(4 * patience); len(serials) <= renewals && time.Now().Before(deadline); handshakes++ {
 		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: p.roots, ServerName: "a.example.com"})
 		if err != nil {
-			t.Fatalf("handshake %d failed: %v\n%s", handshakes, err, &log)
+			t.Fatalf("handshake %d failed: %v\n%s", handshakes, err, &r.log)
 		}
 		serials[conn.ConnectionState().PeerCertificates[0].SerialNumber.String()] = true
 		conn.Close()
 	}
-	if len(serials) <= renewals || failed.Load() > 0 {
-		t.Errorf("%d certificates were shown, %d issued, %d failed\n%s", len(serials), issued.Load(), failed.Load(), &log)
+	if len(serials) <= renewals || r.failed.Load() > 0 {
+		t.Errorf("%d certificates were shown, %d issued, %d failed\n%s", len(serials), r.issued.Load(), r.failed.Load(), &r.log)
 	}
 	t.Logf("%d handshakes over %d certificates, none failed", handshakes, len(serials))
+}
+
+// acmeRenewalFails: when the ACME server is away, a renewal that fails is counted
+// and logged, and the old certificate stays in service.
+func acmeRenewalFails(t *testing.T) {
+	address := freeAddress(t)
+	p := startPebble(t, pebbleOptions{tlsPort: portOf(address), validity: 20 * time.Second})
+	r := startInProcess(t, p, address)
+	first := shown(t, &r.log, address, "a.example.com", p.roots, nil)
+	p.stop()
+	await(t, "a renewal that fails", func(context.Context) error {
+		if r.failed.Load() == 0 || !strings.Contains(r.log.String(), "level=ERROR") {
+			return errors.New("there is none yet")
+		}
+		return nil
+	})
+	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, ServerName: "a.example.com"}) // its time may be over
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if !conn.ConnectionState().PeerCertificates[0].Equal(first) {
+		t.Error("another certificate is shown")
+	}
+	if !strings.Contains(r.log.String(), "a.example.com") || !strings.Contains(r.log.String(), "connection refused") {
+		t.Errorf("the log does not say what failed:\n%s", &r.log)
+	}
 }
 
 // acmeReplicas: two processes share a Redis. The one that gets the certificate is

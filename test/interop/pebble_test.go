@@ -23,11 +23,11 @@ import (
 
 // pebbleBinary is the path of Pebble, Let's Encrypt's ACME server for tests.
 var pebbleBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "attache-pebble-")
+	attache, err := binary() // whose folder is removed in the end
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "pebble")
+	path := filepath.Join(filepath.Dir(attache), "pebble")
 	build := exec.Command("go", "build", "-o", path, "github.com/letsencrypt/pebble/v2/cmd/pebble")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -49,6 +49,7 @@ type pebble struct {
 	ca        string         // file of the certificate of the server itself
 	roots     *x509.CertPool // of the certificates that it issues
 	log       lockedLines
+	stop      func() // may be called before the test ends
 }
 
 // startPebble starts an ACME server that runs until the test ends.
@@ -98,10 +99,13 @@ func startPebble(t testing.TB, opt pebbleOptions) *pebble {
 			p.log.add(lines.Text())
 		}
 	}()
-	t.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		<-ended
 		cmd.Wait()
+	})
+	t.Cleanup(func() {
+		p.stop()
 		if t.Failed() {
 			t.Logf("Pebble's log:\n%s", &p.log)
 		}

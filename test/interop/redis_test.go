@@ -3,7 +3,6 @@ package interop
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os/exec"
 	"path/filepath"
@@ -115,5 +114,3 @@ func (w lineWriter) Write(p []byte) (int, error) {
 	w.log.add(strings.TrimSuffix(string(p), "\n"))
 	return len(p), nil
 }
-
-func writerTo(log *lockedLines) io.Writer { return lineWriter{log} }
