@@ -40,7 +40,9 @@ type storage struct {
 // String says where it is, without any secret.
 func (s *storage) String() string { return s.name }
 
-// open opens a storage. That it can be reached shows with its first use.
+// open opens a storage. That it can be reached shows with its first use. A lock in
+// a folder whose owner has died is taken over after 10 seconds; certmagic then says
+// so on standard error, past every logger that it is given.
 func open(s Storage, log *slog.Logger) (*storage, error) {
 	if s.Redis.IsEmpty() {
 		return &storage{&certmagic.FileStorage{Path: s.Folder}, s.Folder, func() {}}, nil
