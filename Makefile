@@ -46,8 +46,9 @@ lint: ## Check formatting, modules and scripts; vet; staticcheck
 	for script in .ci/run scripts/*.sh; do bash -n "$$script"; done
 
 .PHONY: interop
-interop: ## Hold the binary against conformance suites and other servers
-	staticcheck=$$(go tool -n staticcheck); cd test/interop; go vet .; $$staticcheck .; go mod tidy -diff
+interop: ## Hold the binary against suites and servers of others, and check the deployments in examples/
+	staticcheck=$$(go tool -n staticcheck); for module in interop deploy; do \
+		(cd test/$$module && go vet . && $$staticcheck . && go mod tidy -diff); done
 	scripts/interop.sh $(INTEROP)
 
 .PHONY: fuzz

@@ -22,9 +22,14 @@ var keySections = map[string][]string{
 	"config":       {"## The first level"},
 	"listener":     {"### listen"},
 	"serverTLS":    {"### TLS on a listener"},
+	"acme":         {"### Certificates by ACME"},
+	"eab":          {"### Certificates by ACME"},
+	"certificates": {"### certificates"},
 	"caller":       {"### callers"},
 	"bounds":       {"### limits"},
 	"handout":      {"### handout"},
+	"admin":        {"### admin"},
+	"drain":        {"### drain"},
 	"log":          {"### log"},
 	"credential":   {"## Credentials"},
 	"origin":       {"### with"},
@@ -224,7 +229,7 @@ func documentedKeys(page string) []string {
 func TestReferenceShowsWholeConfigurations(t *testing.T) {
 	for _, block := range yamlBlocks(read(t, "configuration.md")) {
 		key, _, _ := strings.Cut(block, ":")
-		if !slices.Contains([]string{"listen", "handout", "credentials", "routes"}, key) {
+		if !slices.Contains([]string{"listen", "handout", "certificates", "credentials", "routes"}, key) {
 			t.Errorf("the example begins with %s, so nobody tries whether it is right:\n%s", key, block)
 		}
 	}

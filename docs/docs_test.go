@@ -68,9 +68,10 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeKeys(t, dir)
-	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET", "CI_TOKEN", "JOB_TOKEN"} {
-		t.Setenv(name, "from-the-environment")
+	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET", "CI_TOKEN", "JOB_TOKEN", "EAB_HMAC", "CERTIFICATES_KEY"} {
+		t.Setenv(name, "from-the-environment-from-the-environment")
 	}
+	t.Setenv("REDIS_URL", "redis://redis.example.com")
 	seen := 0
 	for _, page := range pages(t) {
 		credentials := ""
@@ -80,7 +81,7 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 				credentials, _, _ = strings.Cut(block, "\nroutes:")
 			case strings.HasPrefix(block, "routes:"):
 				block = credentials + "\n" + block
-			case strings.HasPrefix(block, "listen:"), strings.HasPrefix(block, "handout:"):
+			case strings.HasPrefix(block, "listen:"), strings.HasPrefix(block, "handout:"), strings.HasPrefix(block, "certificates:"):
 			default:
 				continue
 			}

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"attache/refresher"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,10 +10,11 @@ import (
 
 // Describe implements [prometheus.Collector].
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.expiry, m.lastSuccess, m.failures, m.phase, m.instances, m.waiters} {
+	for _, d := range []*prometheus.Desc{m.expiry, m.lastSuccess, m.failures, m.phase, m.instances, m.waiters, m.certificateExpiry} {
 		ch <- d
 	}
-	for _, c := range m.collectors() {
+	// Any route and any credential has series of the same descriptions.
+	for _, c := range slices.Concat(m.newRoute("").collectors(), m.newCredential("").collectors(), m.process()) {
 		c.Describe(ch)
 	}
 }
@@ -21,19 +24,19 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range m.status() {
 		m.collectPool(ch, s)
-		m.prepare(s.Credential, s.Token)
+		m.credential(s.Credential).prepare(s.Token)
 	}
-	for _, c := range m.collectors() {
+	for _, c := range m.certificates() {
+		ch <- prometheus.MustNewConstMetric(m.certificateExpiry, prometheus.GaugeValue, seconds(c.NotAfter), c.Name)
+	}
+	for _, c := range append(m.shown(), m.process()...) {
 		c.Collect(ch)
 	}
 }
 
-func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{
-		m.refreshes, m.refreshDuration, m.refusals, m.renewals,
-		m.requests, m.requestDuration, m.upstreamDuration, m.inFlight, m.replays, m.unavailable,
-		m.storeOperations, m.reloadOK, m.reloadTime, m.build,
-	}
+// process lists the collectors of what is there once.
+func (m *Metrics) process() []prometheus.Collector {
+	return []prometheus.Collector{m.inFlight, m.certificateIssues, m.storeOperations, m.reloadOK, m.reloadTime, m.build}
 }
 
 func (m *Metrics) collectPool(ch chan<- prometheus.Metric, s refresher.PoolStatus) {
@@ -56,19 +59,4 @@ func (m *Metrics) collectPool(ch chan<- prometheus.Metric, s refresher.PoolStatu
 	if t := s.Single.LastSuccess; !t.IsZero() {
 		send(m.lastSuccess, seconds(t))
 	}
-}
-
-// prepare shows a token's counters from the first scrape on, at 0. A counter
-// that appears with its first event hides that event from rate().
-func (m *Metrics) prepare(credential, token string) {
-	for _, o := range refreshOutcomes() {
-		m.refreshes.WithLabelValues(credential, token, o)
-	}
-	for _, s := range signals() {
-		for _, r := range rejections() {
-			m.refusals.WithLabelValues(credential, token, s.String(), r.String())
-		}
-	}
-	m.renewals.WithLabelValues(credential, token)
-	m.refreshDuration.WithLabelValues(credential, token)
 }

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"time"
+
 	"attache/internal/exchange"
 	"attache/refresher"
 
@@ -97,13 +99,26 @@ func (m *Metrics) defineProxy() {
 	m.unavailable = m.counters("attache_proxy_unavailable_total",
 		"Requests for which a token did not come in time, by the class of its last failed login. They got 503; on an optional route they went on without the token.",
 		route, label{name: "credential"}, label{"class", words(classes())})
+	m.limited = m.counters("attache_proxy_limited_total",
+		"Requests that a limit of a credential kept from a token of their own: instances means that there are too many of them in use, logins_per_minute that the logins of this minute are used up. They got 429; on an optional route they went on without the token.",
+		route, label{name: "credential"}, label{"limit", limits()})
+}
+
+func (m *Metrics) defineTLS() {
+	name := label{name: "name"}
+	m.certificateExpiry = m.gauges("attache_tls_certificate_expiry_timestamp_seconds",
+		"When the certificate for this name expires, in Unix time, also that of attache's own CA. Of several certificates for one name it is the first to expire. Absent until there is one.",
+		name)
+	m.certificateIssues = m.counters("attache_tls_certificate_issues_total",
+		"Certificates that attache's own CA or an ACME server was asked for, renewals included: ok came, error did not and are asked for again later.",
+		name, label{"outcome", []string{outcomeOK, outcomeError}}).vec()
 }
 
 func (m *Metrics) defineProcess(build map[string]string) {
 	ops := []string{"load", "save", "acquire"}
 	m.storeOperations = m.counters("attache_store_operations_total",
 		"Operations of the token store that failed; tokens are served all the same.",
-		label{"op", ops}, label{"outcome", []string{outcomeError}})
+		label{"op", ops}, label{"outcome", []string{outcomeError}}).vec()
 	for _, op := range ops {
 		m.storeOperations.WithLabelValues(op, outcomeError)
 	}
@@ -118,14 +133,22 @@ func (m *Metrics) defineProcess(build map[string]string) {
 	m.build.Set(1)
 }
 
-func (m *Metrics) counters(name, help string, labels ...label) *prometheus.CounterVec {
+func (m *Metrics) counters(name, help string, labels ...label) counters {
 	f := m.add(family{name, "counter", help, labels})
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, f.labelNames())
+	return counters{prometheus.CounterOpts{Name: name, Help: help}, f.labelNames()}
 }
 
-func (m *Metrics) histograms(name, help string, buckets []float64, labels ...label) *prometheus.HistogramVec {
+func (m *Metrics) histograms(name, help string, buckets []float64, labels ...label) histograms {
 	f := m.add(family{name, "histogram", help, labels})
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, f.labelNames())
+	return histograms{prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		// Native buckets beside the classic ones: 8 for each power of 2, and
+		// fewer and wider ones where that would be too many. 160 span a factor
+		// of a million.
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  160,
+		NativeHistogramMinResetDuration: time.Hour,
+	}, f.labelNames()}
 }
 
 func (m *Metrics) gauge(name, help string) prometheus.Gauge {
@@ -152,6 +175,9 @@ func refreshOutcomes() []string {
 func replayOutcomes() []string {
 	return []string{"ok", "error", "refused", "over_budget", "same_token", "no_token", "body", "late"}
 }
+
+// limits are the reasons of [refresher.LimitError].
+func limits() []string { return []string{"instances", "logins_per_minute"} }
 
 func classes() []refresher.Class {
 	return []refresher.Class{refresher.Transient, refresher.Throttled, refresher.Permanent}

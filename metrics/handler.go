@@ -14,7 +14,9 @@ import (
 // 503. The probes listener is open to the network.
 const scrapesAtOnce = 4
 
-// Handler serves what g gathers, in the format that the scraper asks for. What
+// Handler serves what g gathers, in the format that the scraper asks for:
+// Prometheus's text unless it asks for another, OpenMetrics, which has exemplars
+// as well, or protobuf, which has native histograms besides. What
 // cannot be gathered is logged and left out. An answer never carries an
 // error's text, so that the handler may stand on a listener that shows none.
 func Handler(g prometheus.Gatherer, log *slog.Logger) http.Handler {
@@ -29,5 +31,8 @@ func Handler(g prometheus.Gatherer, log *slog.Logger) http.Handler {
 		}
 		return families, nil
 	})
-	return promhttp.HandlerFor(logged, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
+	return promhttp.HandlerFor(logged, promhttp.HandlerOpts{
+		MaxRequestsInFlight: scrapesAtOnce,
+		EnableOpenMetrics:   true, // the one text format that has exemplars
+	})
 }

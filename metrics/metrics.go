@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"attache/refresher"
@@ -32,34 +33,46 @@ type Config struct {
 	// Status returns the state of every token. It is called once for each
 	// scrape, concurrently with everything else; nil: there are no tokens.
 	Status func() []refresher.PoolStatus
+	// Certificates returns the TLS certificates in service. It is called like
+	// Status; nil: there are none.
+	Certificates func() []Certificate
+}
+
+// Certificate is a TLS certificate of a listener.
+type Certificate struct {
+	Name     string
+	NotAfter time.Time
 }
 
 // Metrics holds all series. Its methods may be called concurrently.
 type Metrics struct {
-	status   func() []refresher.PoolStatus
-	families []family // in the order of the reference
+	status       func() []refresher.PoolStatus
+	certificates func() []Certificate
+	families     []family // in the order of the reference
 
-	// Tokens: counted from events.
-	refreshes       *prometheus.CounterVec
-	refreshDuration *prometheus.HistogramVec
-	refusals        *prometheus.CounterVec
-	renewals        *prometheus.CounterVec
+	// Routes and credentials have their own series of these.
+	refreshes, refusals, renewals           counters
+	requests, replays, unavailable, limited counters
+	refreshDuration                         histograms
+	requestDuration, upstreamDuration       histograms
 	// Tokens: read from the status at each scrape.
 	expiry, lastSuccess, failures *prometheus.Desc
 	phase, instances, waiters     *prometheus.Desc
 
-	// Proxy.
-	requests         *prometheus.CounterVec
-	requestDuration  *prometheus.HistogramVec
-	upstreamDuration *prometheus.HistogramVec
-	inFlight         prometheus.Gauge
-	replays          *prometheus.CounterVec
-	unavailable      *prometheus.CounterVec
+	inFlight prometheus.Gauge
+
+	certificateIssues *prometheus.CounterVec
+	certificateExpiry *prometheus.Desc // read at each scrape
 
 	storeOperations *prometheus.CounterVec
 	reloadOK        prometheus.Gauge
 	reloadTime      prometheus.Gauge
 	build           prometheus.Gauge
+
+	mu          sync.Mutex // held for looking up alone
+	routes      map[string]*Route
+	credentials map[string]*credential
+	kept        *kept // nil: Keep was not called yet
 }
 
 // New makes the series and registers them. It fails if the registerer has
@@ -68,12 +81,18 @@ func New(cfg Config) (*Metrics, error) {
 	if cfg.Registerer == nil {
 		return nil, errors.New("make metrics: there is no registerer")
 	}
-	m := &Metrics{status: cfg.Status}
+	m := &Metrics{
+		status: cfg.Status, certificates: cfg.Certificates, routes: map[string]*Route{}, credentials: map[string]*credential{},
+	}
 	if m.status == nil {
 		m.status = func() []refresher.PoolStatus { return nil }
 	}
+	if m.certificates == nil {
+		m.certificates = func() []Certificate { return nil }
+	}
 	m.defineTokens()
 	m.defineProxy()
+	m.defineTLS()
 	m.defineProcess(map[string]string{
 		"version":   cmp.Or(cfg.Version, "unknown"),
 		"revision":  cmp.Or(cfg.Revision, "unknown"),
@@ -88,24 +107,35 @@ func New(cfg Config) (*Metrics, error) {
 // Observe counts an event of the token engine. It neither blocks nor fails, as
 // [refresher.Config] asks.
 func (m *Metrics) Observe(e refresher.Event) {
+	c := m.credential(e.Credential)
 	switch e.Kind {
 	case refresher.LoggedIn:
-		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeOK).Inc()
-		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
+		c.refreshes.WithLabelValues(e.Token, outcomeOK).Inc()
+		c.refreshDuration.WithLabelValues(e.Token).Observe(e.Duration.Seconds())
 	case refresher.Adopted:
-		m.refreshes.WithLabelValues(e.Credential, e.Token, outcomeAdopted).Inc()
+		c.refreshes.WithLabelValues(e.Token, outcomeAdopted).Inc()
 	case refresher.LoginFailed:
-		m.refreshes.WithLabelValues(e.Credential, e.Token, e.Class.String()).Inc()
-		m.refreshDuration.WithLabelValues(e.Credential, e.Token).Observe(e.Duration.Seconds())
+		c.refreshes.WithLabelValues(e.Token, e.Class.String()).Inc()
+		c.refreshDuration.WithLabelValues(e.Token).Observe(e.Duration.Seconds())
 	case refresher.Refused:
-		m.refusals.WithLabelValues(e.Credential, e.Token, e.Signal.String(), e.Rejection.String()).Inc()
+		c.refusals.WithLabelValues(e.Token, e.Signal.String(), e.Rejection.String()).Inc()
 	case refresher.Renewed:
-		m.renewals.WithLabelValues(e.Credential, e.Token).Inc()
+		c.renewals.WithLabelValues(e.Token).Inc()
 	case refresher.StoreFailed:
 		m.storeOperations.WithLabelValues(e.Op, outcomeError).Inc()
 	case refresher.Evicted:
 		// Shows in attache_credential_instances.
 	}
+}
+
+// CertificateIssued says that attache's own CA or an ACME server issued a
+// certificate, or why it did not.
+func (m *Metrics) CertificateIssued(name string, err error) {
+	outcome := outcomeOK
+	if err != nil {
+		outcome = outcomeError
+	}
+	m.certificateIssues.WithLabelValues(name, outcome).Inc()
 }
 
 // Reloaded says that a configuration was put into service at the given time,
@@ -116,8 +146,14 @@ func (m *Metrics) Reloaded(at time.Time) {
 }
 
 // ReloadFailed says that a changed configuration could not be used and the old
-// one stays.
-func (m *Metrics) ReloadFailed() { m.reloadOK.Set(0) }
+// one stays. What was made for it and is not in service goes; see
+// [Metrics.Keep].
+func (m *Metrics) ReloadFailed() {
+	m.reloadOK.Set(0)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.prune()
+}
 
 // seconds is a time as Prometheus likes it, Unix seconds with a fraction.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -30,6 +30,9 @@ func newMetrics(t *testing.T, pools ...refresher.PoolStatus) (*Metrics, *prometh
 		Version:    "1.2.3",
 		Revision:   "abcdef0",
 		Status:     func() []refresher.PoolStatus { return pools },
+		Certificates: func() []Certificate {
+			return []Certificate{{"a.example.com", time.Unix(1_800_000_000, 0)}}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -97,11 +100,14 @@ func play(m *Metrics) {
 	r.Started()
 	r.Started()
 	r.Started()
-	r.Upstream(20 * time.Millisecond)
-	r.Done("GET", 200, 30*time.Millisecond)
-	r.Done("BREW", 0, 2*time.Millisecond)
+	r.Upstream(20*time.Millisecond, exchange.Trace{})
+	r.Done("GET", 200, 30*time.Millisecond, exchange.Trace{})
+	r.Done("BREW", 0, 2*time.Millisecond, exchange.Trace{})
 	r.Replay("ok")
 	r.Unavailable("aicc", "transient")
+	r.Limited("aicc", "instances")
+	m.CertificateIssued("a.example.com", nil)
+	m.CertificateIssued("a.example.com", errors.New("CANARY"))
 	m.Reloaded(time.Unix(1_700_000_000, 0))
 }
 

@@ -18,12 +18,34 @@ const preface = `<!-- Made by go test ./metrics -update from the definitions in 
 # Metrics
 
 ` + "`/metrics`" + ` on the admin listener, and on the probes listener if there is one, serves these series in
-Prometheus's text and protobuf formats, beside the usual ` + "`go_*` and `process_*`" + ` series of a Go program.
+Prometheus's text and protobuf formats and in OpenMetrics, beside the usual ` + "`go_*` and `process_*`" + ` series of a Go program.
+[alerts.md](alerts.md) has an alert for what can go wrong, and what to do about it;
+[examples/prometheus](../examples/prometheus) and [examples/grafana](../examples/grafana) have the files.
 
 Label values come from the configuration or from the lists below, never from a request: the number of
 series does not grow with traffic or users. A token whose login depends on the request (one token per user)
 has many instances under one name; its series say how many are in which state. Times and durations are
 in seconds.
+
+When a reload takes a route or a credential out of the configuration, its series go with it.
+
+## Native histograms
+
+Every histogram has native buckets beside the classic ones: eight for each power of two, 160 at most. A scraper that asks for protobuf gets
+them; every other one gets the classic buckets as ever. Prometheus asks for them from version 3.8 on with ` + "`scrape_native_histograms: true`" + `,
+before that with ` + "`--enable-feature=native-histograms`" + `. It then leaves the classic ones out unless the scrape
+configuration says ` + "`always_scrape_classic_histograms: true`" + ` (up to version 2: ` + "`scrape_classic_histograms`" + `, from 2.45 on).
+
+## Exemplars
+
+A request that is part of a sampled trace leaves the trace's id as an exemplar, ` + "`{trace_id=\"…\"}`" + `, at one bucket of
+` + "`attache_proxy_request_duration_seconds`" + ` and one of ` + "`attache_proxy_upstream_duration_seconds`" + `: the way from a slow request in a
+dashboard to its trace. The id is that of the W3C header ` + "`traceparent`" + ` that the application sent, if it is well formed and its flag *sampled*
+is set; nothing else that a client sends gets into the answer of ` + "`/metrics`" + `. Replays leave no further exemplar. OpenMetrics and protobuf
+carry exemplars; Prometheus keeps them with ` + "`--enable-feature=exemplar-storage`" + `.
+
+attache is no span of the trace and adds none. ` + "`traceparent`, `tracestate`, `baggage`" + ` and the headers of other systems (` + "`b3`, `x-b3-*`, `uber-trace-id`" + `)
+reach the upstream as the application sent them.
 `
 
 func reference(families []family) string {
@@ -54,6 +76,8 @@ func section(name string) string {
 		return "Tokens"
 	case "proxy":
 		return "Proxy"
+	case "tls":
+		return "Certificates of listeners"
 	default:
 		return "Store, configuration and build"
 	}

@@ -3,35 +3,55 @@ package metrics
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"attache/internal/exchange"
+
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Route counts the requests of one route. Make it once with [Metrics.Route]
 // and keep it: its methods look nothing up by the route's name and allocate
-// nothing once a method and status were seen. They may be called concurrently.
+// nothing once a method and status were seen, unless there is a trace. They may
+// be called concurrently, also once the route is out of service.
 type Route struct {
-	inFlight          prometheus.Gauge
-	total, upstream   prometheus.Observer
-	requests          requestCounters
-	replays, noTokens *prometheus.CounterVec
+	inFlight                   prometheus.Gauge
+	totals, upstreams          *prometheus.HistogramVec // of one series each
+	total, upstream            prometheus.Observer
+	requests                   requestCounters
+	replays, noTokens, limited *prometheus.CounterVec
 }
 
 // Route returns the handles of a route, and for "" those of the requests that
-// no route takes. Equal names share their series.
+// no route takes. Equal names share their series as long as the route is in
+// service; see [Metrics.Keep].
 func (m *Metrics) Route(name string) *Route {
-	route := prometheus.Labels{"route": name}
-	r := &Route{
-		inFlight: m.inFlight,
-		total:    m.requestDuration.WithLabelValues(name),
-		upstream: m.upstreamDuration.WithLabelValues(name),
-		requests: requestCounters{vec: m.requests.MustCurryWith(route)},
-		replays:  m.replays.MustCurryWith(route),
-		noTokens: m.unavailable.MustCurryWith(route),
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.routes[name]
+	if !ok {
+		r = m.newRoute(name)
+		m.routes[name] = r
 	}
+	return r
+}
+
+func (m *Metrics) newRoute(name string) *Route {
+	r := &Route{
+		inFlight:  m.inFlight,
+		totals:    m.requestDuration.vec(name),
+		upstreams: m.upstreamDuration.vec(name),
+		requests:  requestCounters{vec: m.requests.vec(name)},
+		replays:   m.replays.vec(name),
+		noTokens:  m.unavailable.vec(name),
+		limited:   m.limited.vec(name),
+	}
+	r.total, r.upstream = r.totals.WithLabelValues(), r.upstreams.WithLabelValues()
 	r.requests.known.Store(&map[methodCode]prometheus.Counter{})
 	for _, o := range replayOutcomes() {
 		r.replays.WithLabelValues(o) // shown from the start, at 0; see prepare
@@ -44,16 +64,28 @@ func (m *Metrics) Route(name string) *Route {
 func (r *Route) Started() { r.inFlight.Inc() }
 
 // Done says that a request was answered with code, d after its arrival. What is
-// no status of three digits counts as other.
-func (r *Route) Done(method string, code int, d time.Duration) {
+// no status of three digits counts as other. If there is a trace it becomes an
+// exemplar.
+func (r *Route) Done(method string, code int, d time.Duration, trace exchange.Trace) {
 	r.inFlight.Dec()
 	r.requests.counter(methodLabel(method), code).Inc()
-	r.total.Observe(d.Seconds())
+	observe(r.total, d, trace)
 }
 
 // Upstream says that the head of an upstream's answer came d after the request
-// was sent.
-func (r *Route) Upstream(d time.Duration) { r.upstream.Observe(d.Seconds()) }
+// was sent. If there is a trace it becomes an exemplar.
+func (r *Route) Upstream(d time.Duration, trace exchange.Trace) { observe(r.upstream, d, trace) }
+
+// observe counts d, with the trace that an example of it is part of, if any.
+func observe(o prometheus.Observer, d time.Duration, trace exchange.Trace) {
+	with, ok := o.(prometheus.ExemplarObserver)
+	if id := trace.String(); ok && id != "" {
+		// An exemplar may stay for days; it must not keep the head of its request.
+		with.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": strings.Clone(id)})
+		return
+	}
+	o.Observe(d.Seconds())
+}
 
 // Replay says what became of a request whose token was refused, in a word of
 // the list in the reference.
@@ -63,6 +95,50 @@ func (r *Route) Replay(outcome string) { r.replays.WithLabelValues(outcome).Inc(
 // that of its last failed login.
 func (r *Route) Unavailable(credential, class string) {
 	r.noTokens.WithLabelValues(credential, class).Inc()
+}
+
+// Limited says that credential had no token for a request because it is at a
+// limit, in a word of the list in the reference.
+func (r *Route) Limited(credential, limit string) {
+	r.limited.WithLabelValues(credential, limit).Inc()
+}
+
+func (r *Route) collectors() []prometheus.Collector {
+	return []prometheus.Collector{r.totals, r.upstreams, r.requests.vec, r.replays, r.noTokens, r.limited}
+}
+
+// keep lets go of the series of all other credentials.
+func (r *Route) keep(credentials []string) {
+	for _, vec := range []*prometheus.CounterVec{r.noTokens, r.limited} {
+		for _, name := range labelValues(vec, "credential") {
+			if !slices.Contains(credentials, name) {
+				vec.DeletePartialMatch(prometheus.Labels{"credential": name})
+			}
+		}
+	}
+}
+
+// labelValues returns the values that a label of c's series has, some of them
+// repeatedly.
+func labelValues(c prometheus.Collector, name string) []string {
+	ch := make(chan prometheus.Metric)
+	go func() {
+		defer close(ch)
+		c.Collect(ch)
+	}()
+	var values []string
+	for metric := range ch {
+		var out dto.Metric
+		if metric.Write(&out) != nil {
+			continue // it cannot be shown either
+		}
+		for _, l := range out.GetLabel() {
+			if l.GetName() == name {
+				values = append(values, l.GetValue())
+			}
+		}
+	}
+	return values
 }
 
 // requestCounters finds counters by method and status without formatting or

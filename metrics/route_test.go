@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"attache/internal/exchange"
+
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -27,17 +29,17 @@ func TestRequestSeriesAreBounded(t *testing.T) {
 	r := m.Route("r")
 	for i := range 2000 {
 		r.Started()
-		r.Done("M"+strconv.Itoa(i), -1000-i, 0)
+		r.Done("M"+strconv.Itoa(i), -1000-i, 0, exchange.Trace{})
 		r.Started()
-		r.Done("GET", 1000+i, 0)
+		r.Done("GET", 1000+i, 0, exchange.Trace{})
 	}
-	if got := testutil.CollectAndCount(m.requests); got != 2 {
+	if got := testutil.CollectAndCount(r.requests.vec); got != 2 {
 		t.Errorf("%d series, want 2", got)
 	}
 	if got := len(*r.requests.known.Load()); got != 2 {
 		t.Errorf("%d handles are kept, want 2", got)
 	}
-	if got := testutil.ToFloat64(m.requests.WithLabelValues("r", "other", "other")); got != 2000 {
+	if got := testutil.ToFloat64(r.requests.vec.WithLabelValues("other", "other")); got != 2000 {
 		t.Errorf("other: %v requests, want 2000", got)
 	}
 	if got := testutil.ToFloat64(m.inFlight); got != 0 {
@@ -58,13 +60,13 @@ func TestRequestCountersConcurrently(t *testing.T) {
 			}
 			for code := 200; code < 300; code++ {
 				r.Started()
-				r.Done("GET", code, 0)
+				r.Done("GET", code, 0, exchange.Trace{})
 			}
 		})
 	}
 	wg.Wait()
 	for code := 200; code < 300; code++ {
-		if got := testutil.ToFloat64(m.requests.WithLabelValues("r", "GET", strconv.Itoa(code))); got != 8 {
+		if got := testutil.ToFloat64(shared.requests.vec.WithLabelValues("GET", strconv.Itoa(code))); got != 8 {
 			t.Errorf("code %d: %v requests, want 8", code, got)
 		}
 	}
@@ -75,8 +77,8 @@ func TestRouteAllocatesNothing(t *testing.T) {
 	r := m.Route("r")
 	allocs := testing.AllocsPerRun(100, func() {
 		r.Started()
-		r.Upstream(time.Millisecond)
-		r.Done("POST", 201, 2*time.Millisecond)
+		r.Upstream(time.Millisecond, exchange.Trace{})
+		r.Done("POST", 201, 2*time.Millisecond, exchange.Trace{})
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations for a request, want 0", allocs)
@@ -93,8 +95,8 @@ func BenchmarkRoute(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			r.Started()
-			r.Upstream(time.Millisecond)
-			r.Done("GET", 200, 2*time.Millisecond)
+			r.Upstream(time.Millisecond, exchange.Trace{})
+			r.Done("GET", 200, 2*time.Millisecond, exchange.Trace{})
 		}
 	})
 }

@@ -134,7 +134,7 @@ func (a *answer) write(w http.ResponseWriter, grpc bool) {
 	}
 	if grpc {
 		h["Content-Type"] = []string{"application/grpc"}
-		h["Grpc-Status"] = []string{strconv.Itoa(cmp.Or(a.grpc, grpcStatus(a.status)))}
+		h["Grpc-Status"] = []string{a.grpcStatus()}
 		h["Grpc-Message"] = []string{grpcMessage(a.detail)}
 		w.WriteHeader(http.StatusOK)
 		return
@@ -153,6 +153,9 @@ func (a *answer) write(w http.ResponseWriter, grpc bool) {
 	w.WriteHeader(a.status)
 	w.Write(body) // the client may be gone; nobody is left to be told
 }
+
+// grpcStatus returns the status that a gRPC client gets.
+func (a *answer) grpcStatus() string { return strconv.Itoa(cmp.Or(a.grpc, grpcStatus(a.status))) }
 
 // grpcStatus maps a status of ours to gRPC's.
 func grpcStatus(status int) int {

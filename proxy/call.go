@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -21,6 +20,7 @@ type call struct {
 
 	route   *route // nil: none was found
 	metrics RouteMetrics
+	trace   exchange.Trace // that the request is part of
 	session session
 	fields  []exchange.Field // injected into the attempt under way
 
@@ -39,6 +39,10 @@ type call struct {
 	first     firstPart // was read before it was known where it goes
 	unsettled bool      // its end may still refuse a token
 
+	stream   *stream                 // nil: it will end by itself
+	cancel   context.CancelCauseFunc // of a gRPC call; nil: it is none
+	switched switched
+
 	replays  int
 	upstream time.Duration // until the heads of all answers
 	status   int           // that the client got
@@ -50,6 +54,7 @@ type call struct {
 func (c *call) begin(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	c.proxy, c.w, c.r, c.start, c.metrics = p, w, r, time.Now(), p.unrouted
 	c.grpc = isGRPCCall(r)
+	c.trace = exchange.SampledTrace(r.Header["Traceparent"])
 }
 
 // serve answers the request, whatever comes.
@@ -57,7 +62,13 @@ func (c *call) serve() {
 	err := c.admit()
 	c.metrics.Started()
 	if err == nil {
-		err = c.exchange(c.r.Context())
+		ctx := c.r.Context()
+		if c.grpc {
+			ctx = c.streamCall(ctx)
+		}
+		if err = c.exchange(ctx); err == errClientGone && c.stream.wasCut() {
+			err = shuttingDown()
+		}
 	}
 	if err != nil {
 		c.reply(err)
@@ -80,6 +91,9 @@ func (c *call) exchange(ctx context.Context) error {
 		ans, err := c.send(ctx)
 		if err != nil {
 			return err
+		}
+		if c.stream != nil {
+			c.stream.reading(ans.Body) // the end of a context goes unnoticed while the client's body is read
 		}
 		again, err := c.judge(ctx, ans)
 		if err != nil {
@@ -113,15 +127,19 @@ func (c *call) reply(err error) {
 
 // finish lets go of everything the call holds, counts it and logs it.
 func (c *call) finish() {
-	took := time.Since(c.start)
 	c.session.release()
 	c.stopBody()
+	c.endStream()
 	if !c.done { // something panicked; the server logs it and ends the connection
-		c.metrics.Done(c.r.Method, http.StatusInternalServerError, took)
+		c.metrics.Done(c.r.Method, http.StatusInternalServerError, time.Since(c.start), c.trace)
 		return
 	}
-	c.metrics.Done(c.r.Method, c.status, took)
-	c.logRequest(took)
+	if c.switched.client != nil {
+		c.leaveTunnel(c.record())
+	} else {
+		rec := c.record()
+		rec.done(c.r.Context())
+	}
 	aborted := c.aborted
 	clear(c.fields[:cap(c.fields)])
 	p := c.proxy
@@ -135,66 +153,13 @@ func (c *call) finish() {
 	}
 }
 
-// logRequest logs the request if it is one of those that are logged. Neither
-// path nor query are: the one may name a user, the other may hold a token.
-func (c *call) logRequest(took time.Duration) {
-	level := slog.LevelInfo
-	switch {
-	case c.own != nil && c.own.status != http.StatusNotFound || c.status >= http.StatusInternalServerError || c.session.passed != "":
-		level = slog.LevelWarn
-	case c.own != nil:
-	case c.proxy.requests != LogAll:
-		return
-	}
-	if c.proxy.requests == LogNone || !c.proxy.log.Enabled(c.r.Context(), level) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 11)
-	attrs = append(attrs,
-		slog.String("method", c.r.Method),
-		slog.String("route", c.routeName()),
-		slog.Int("status", c.status),
-		slog.Float64("duration_ms", millis(took)),
-		slog.Float64("upstream_ms", millis(c.upstream)),
-		slog.Int("replays", c.replays))
-	if name := CallerName(c.r.Context()); name != "" {
-		attrs = append(attrs, slog.String("caller", name))
-	}
-	if c.own != nil {
-		attrs = append(attrs, slog.String("error", c.own.kind), slog.String("detail", c.own.detail))
-		if c.own.credential != "" {
-			attrs = append(attrs, slog.String("credential", c.own.credential), slog.String("class", c.own.class))
-		}
-	}
-	if c.session.passed != "" {
-		attrs = append(attrs, slog.String("refusal", whyPassed(c.session.passed)))
-	}
-	c.proxy.log.LogAttrs(c.r.Context(), level, "request", attrs...)
-}
-
-// millis is a duration as logs have it: a number whose unit its name tells.
-func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// whyPassed tells an operator why the client got to see a refusal.
-func whyPassed(outcome string) string {
-	switch outcome {
-	case ReplayBody:
-		return "passed on: the request's body is incomplete or longer than replay.max_body; the token is renewed"
-	case ReplayRefused:
-		return "passed on: the renewed token was refused as well; the account may lack the permission"
-	case ReplayOverBudget:
-		return "passed on: too many refusals of late, or the vendor gave the same token again; the token stays in use"
-	case ReplaySameToken:
-		return "passed on: the login gave the refused token again"
-	case ReplayLate:
-		return "passed on: the refusal came when the answer had begun; the token is renewed"
-	}
-	return "passed on: there is no token"
-}
-
-func (c *call) routeName() string {
-	if c.route == nil {
-		return ""
-	}
-	return c.route.Name
+// leaveTunnel lets the bytes of another protocol flow after the handler has
+// returned: only then the server gives back the buffers that it has for requests,
+// which an idle WebSocket would pay for.
+func (c *call) leaveTunnel(rec record) {
+	s := &c.switched
+	rec.caller = CallerName(c.r.Context())
+	c.proxy.streams.startTunnel(s.client, s.early, s.upstream, func() {
+		rec.done(context.Background()) // the request's would keep alive what belongs to it
+	})
 }

@@ -19,7 +19,7 @@ var errNoUpgrade = errors.New("an upgrade needs HTTP/1.1 towards the upstream")
 
 // dialer connects to one upstream.
 type dialer struct {
-	connect func(ctx context.Context, network, address string) (net.Conn, error)
+	connect dialFunc
 	address string
 	tls     *tls.Config // nil: no TLS
 	timeout time.Duration
@@ -116,11 +116,11 @@ func (d *dialer) newOwn(offer2 bool) *http1.Client {
 	return http1.New(http1.Config{Dial: dial, MaxIdle: idlePerHost, IdleTimeout: idleTimeout, MaxHead: maxAnswerHead})
 }
 
-// newStandard returns a transport of net/http.
+// newStandard returns a transport of net/http, which does not know yet how to
+// connect.
 func (d *dialer) newStandard(cfg *TransportConfig, protocols *http.Protocols, headerTimeout time.Duration) *http.Transport {
 	return &http.Transport{
 		Proxy:                  cfg.Proxy,
-		DialContext:            d.connect,
 		TLSClientConfig:        cfg.TLS.Clone(),
 		TLSHandshakeTimeout:    cfg.DialTimeout,
 		DisableCompression:     true,
@@ -138,7 +138,7 @@ func (d *dialer) newStandard(cfg *TransportConfig, protocols *http.Protocols, he
 // dialStandard connects for net/http, to an upstream that chose HTTP/2: first of
 // all it hands over the connection on which that was found out. An upstream that
 // has changed its mind is spoken to in HTTP/1.1 from then on.
-func (t *Transport) dialStandard(d *dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+func (t *Transport) dialStandard(d *dialer) dialFunc {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		if conn := t.spare.takeFresh(); conn != nil {
 			return conn, nil
@@ -148,6 +148,20 @@ func (t *Transport) dialStandard(d *dialer) func(ctx context.Context, network, a
 			t.chose2.Store(isHTTP2(conn))
 		}
 		return conn, err
+	}
+}
+
+// keeping returns a dial for net/http, whose connections end with the transport.
+func (t *Transport) keeping(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.conns.keep(conn); err != nil {
+			return nil, err
+		}
+		return conn, nil
 	}
 }
 

@@ -16,6 +16,10 @@
 // sent again, at most once for each token. A renewed token is offered to its
 // instance. Everything else streams through untouched.
 //
+// [Leaving], right behind the bounds, tells clients to go elsewhere before the
+// listener closes, and [Streams] ends what never ends by itself. Both are for
+// whoever stops a process or replaces a part of it.
+//
 // [Handout] stands in the place of a Proxy on a listener of its own. It gives
 // the tokens themselves, and nothing else here does.
 //

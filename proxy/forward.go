@@ -95,7 +95,11 @@ func (c *call) send(ctx context.Context) (*http.Response, error) {
 	if err != nil {
 		return nil, c.sendFailure(ctx, err)
 	}
-	c.metrics.Upstream(took)
+	trace := c.trace
+	if c.replays > 0 {
+		trace = exchange.Trace{} // a request leaves one exemplar at most
+	}
+	c.metrics.Upstream(took, trace)
 	if ans.StatusCode < 100 || ans.StatusCode > 999 { // net/http passes it on here, and panics when it is to be sent
 		ans.Body.Close()
 		return nil, badGateway(errProtocol, "the upstream answered with a status that is none")

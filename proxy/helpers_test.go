@@ -239,6 +239,8 @@ type counters struct {
 	replays     map[string]int
 	unavailable map[string]int
 	upstream    int
+	limited     map[string]int
+	traces      []exchange.Trace // of Upstream and Done, as they came
 }
 
 func (c *counters) Started() {
@@ -247,15 +249,17 @@ func (c *counters) Started() {
 	c.started++
 }
 
-func (c *counters) Done(_ string, code int, _ time.Duration) {
+func (c *counters) Done(_ string, code int, _ time.Duration, trace exchange.Trace) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.traces = append(c.traces, trace)
 	count(&c.codes, code)
 }
 
-func (c *counters) Upstream(time.Duration) {
+func (c *counters) Upstream(_ time.Duration, trace exchange.Trace) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.traces = append(c.traces, trace)
 	c.upstream++
 }
 
@@ -269,6 +273,12 @@ func (c *counters) Unavailable(credential, class string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	count(&c.unavailable, credential+"/"+class)
+}
+
+func (c *counters) Limited(credential, limit string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	count(&c.limited, credential+"/"+limit)
 }
 
 func count[K comparable](m *map[K]int, key K) {

@@ -22,10 +22,21 @@ func protocols(h2 bool) *http.Protocols {
 // used in a bubble. It returns what dials it.
 func listenMemory(t *testing.T, h http.Handler, h2 bool) func(context.Context, string, string) (net.Conn, error) {
 	t.Helper()
+	return serveMemory(t, &http.Server{Handler: h, Protocols: protocols(h2)})
+}
+
+// serveMemory is listenMemory for a server, which may want TLS.
+func serveMemory(t *testing.T, s *http.Server) func(context.Context, string, string) (net.Conn, error) {
+	t.Helper()
 	l := &memoryListener{conns: make(chan net.Conn), shut: make(chan struct{})}
-	s := &http.Server{Handler: h, Protocols: protocols(h2)}
 	var serving sync.WaitGroup
-	serving.Go(func() { s.Serve(l) })
+	serving.Go(func() {
+		if s.TLSConfig != nil {
+			s.ServeTLS(l, "", "")
+		} else {
+			s.Serve(l)
+		}
+	})
 	t.Cleanup(func() {
 		s.Close()
 		serving.Wait()
@@ -49,6 +60,8 @@ type memoryClient struct {
 	http *http.Client
 	dial func() net.Conn // to the proxy
 	base string
+
+	proxy *Proxy
 }
 
 // sides says which sides of a proxy speak HTTP/2.
@@ -101,7 +114,7 @@ func inMemory(t *testing.T, s sides, plan Plan, upstream http.Handler, m RouteMe
 	tr := &http.Transport{Protocols: protocols(s.client), DialContext: dial, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &memoryClient{
-		http: &http.Client{Transport: tr}, base: "http://front.example",
+		http: &http.Client{Transport: tr}, base: "http://front.example", proxy: p,
 		dial: func() net.Conn {
 			conn, err := dial(t.Context(), "", "")
 			if err != nil {

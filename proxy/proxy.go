@@ -105,17 +105,21 @@ type Sender interface {
 type RouteMetrics interface {
 	// Started is called once for each request, Done once at its end. code is
 	// the status that the client got, [StatusClientGone] if it left before.
+	// trace is the one that the request is part of.
 	Started()
-	Done(method string, code int, d time.Duration)
+	Done(method string, code int, d time.Duration, trace exchange.Trace)
 	// Upstream is the time from sending a request to the head of its answer,
-	// for each attempt.
-	Upstream(d time.Duration)
+	// for each attempt. Only the first one has the request's trace.
+	Upstream(d time.Duration, trace exchange.Trace)
 	// Replay counts what became of refused requests: one of the Replay
 	// constants.
 	Replay(outcome string)
 	// Unavailable counts tokens that did not come in time. class is that of
 	// the last error.
 	Unavailable(credential, class string)
+	// Limited counts tokens that were not there because their credential was at
+	// a limit. limit is [refresher.LimitError].Reason.
+	Limited(credential, limit string)
 }
 
 // What became of a request whose token was refused: the values of a metric
@@ -155,6 +159,10 @@ type Config struct {
 	// that no route takes. It is called once for each by [New]; nil: none are
 	// kept.
 	Metrics func(route string) RouteMetrics
+	// Streams gets the exchanges that may never end by themselves; nil: the proxy
+	// has one of its own, and nobody ends them. A proxy needs no other end: what
+	// else goes on beyond a request belongs to its transports.
+	Streams *Streams
 }
 
 // Proxy is an [http.Handler] that forwards requests along its routes. It is
@@ -164,6 +172,7 @@ type Proxy struct {
 	log      *slog.Logger
 	requests RequestLog
 	unrouted RouteMetrics
+	streams  *Streams
 
 	calls    sync.Pool // *call
 	buffers  BufferPool
@@ -173,7 +182,10 @@ type Proxy struct {
 // New returns a proxy for the routes. The error names every route that cannot
 // work and why.
 func New(cfg Config) (*Proxy, error) {
-	p := &Proxy{log: cfg.Logger, requests: cfg.Requests}
+	p := &Proxy{log: cfg.Logger, requests: cfg.Requests, streams: cfg.Streams}
+	if p.streams == nil {
+		p.streams = new(Streams)
+	}
 	if p.log == nil {
 		p.requests = LogNone
 	}
@@ -219,11 +231,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // noMetrics counts nothing.
 type noMetrics struct{}
 
-func (noMetrics) Started()                        {}
-func (noMetrics) Done(string, int, time.Duration) {}
-func (noMetrics) Upstream(time.Duration)          {}
-func (noMetrics) Replay(string)                   {}
-func (noMetrics) Unavailable(string, string)      {}
+func (noMetrics) Started()                                        {}
+func (noMetrics) Done(string, int, time.Duration, exchange.Trace) {}
+func (noMetrics) Upstream(time.Duration, exchange.Trace)          {}
+func (noMetrics) Replay(string)                                   {}
+func (noMetrics) Unavailable(string, string)                      {}
+func (noMetrics) Limited(string, string)                          {}
 
 // noPlan injects and judges nothing.
 type noPlan struct{}

@@ -26,6 +26,9 @@ func (c *call) relay(ans *http.Response) {
 	if !c.unsettled {
 		c.session.release()
 	}
+	if c.stream == nil {
+		c.streamAnswer(ans)
+	}
 	if !c.headSent {
 		c.announced = c.trailerNames(ans)
 		c.sendHead(ans)
@@ -33,7 +36,7 @@ func (c *call) relay(ans *http.Response) {
 	if err := c.copyBody(ans); err != nil {
 		// Either the client is gone, or it must not take this for a whole
 		// answer.
-		c.aborted = true
+		c.aborted = !c.endCall(ans)
 		if c.unsettled && c.replays > 0 {
 			c.metrics.Replay(ReplayError)
 		}
@@ -165,17 +168,20 @@ func (c *call) copyTrailers(ans *http.Response) {
 	// Without this the server would give a short body a Content-Length, which
 	// leaves no room for trailers.
 	c.flush()
-	dst := c.w.Header()
 	for key, values := range ans.Trailer {
 		values = c.passedValues(key, values) // clients may merge trailers into the header
-		switch {
-		case !c.passesTrailer(key) || len(values) == 0:
-		case slices.Contains(c.announced, key):
-			dst[key] = values
-		default:
-			dst[http.TrailerPrefix+key] = values
+		if c.passesTrailer(key) && len(values) > 0 {
+			c.setTrailer(key, values)
 		}
 	}
+}
+
+// setTrailer adds a trailer to the client's answer, whose head was sent.
+func (c *call) setTrailer(key string, values []string) {
+	if !slices.Contains(c.announced, key) {
+		key = http.TrailerPrefix + key
+	}
+	c.w.Header()[key] = values
 }
 
 func (c *call) flush() {

@@ -38,8 +38,10 @@ func (s *session) begin(ctx context.Context, r *route, params refresher.Params) 
 	s.route, s.params, s.left = r, params, r.Wait
 	for i := range r.Slots {
 		instance, err := r.Slots[i].Pool.Instance(choose(params, r.Slots[i].Params))
-		if err != nil && !r.Optional {
-			return s.unavailable(ctx, i, err)
+		if err != nil {
+			if err := s.unavailable(ctx, i, err); !r.Optional || err == errClientGone {
+				return err
+			}
 		}
 		s.pins = append(s.pins, pin{instance: instance})
 		s.tokens = append(s.tokens, refresher.Token{})
@@ -114,7 +116,9 @@ func (s *session) unavailable(ctx context.Context, i int, err error) error {
 		return errClientGone
 	}
 	own := tokenFailure(s.route.Slots[i].Credential, err)
-	if _, limited := errors.AsType[*refresher.LimitError](err); !limited {
+	if _, limited := errors.AsType[*refresher.LimitError](err); limited {
+		s.route.metrics.Limited(own.credential, own.class)
+	} else {
 		s.route.metrics.Unavailable(own.credential, own.class)
 	}
 	return own

@@ -54,7 +54,7 @@ type TransportConfig struct {
 // Transport sends requests to an upstream. It reuses connections, follows no
 // redirect and adds no compression. A request of a method that is not idempotent
 // is never sent again once any of it was written, any other at most once. It is
-// safe for concurrent use.
+// safe for concurrent use. [Transport.Close] ends it.
 //
 // HTTP/1.1 is spoken by a client of its own. HTTP/2, and what goes through a
 // proxy, is net/http's.
@@ -71,6 +71,7 @@ type Transport struct {
 	timed   *http.Transport // nil: own does everything
 	untimed *http.Transport // for gRPC and upgrades, whose answers may take any time
 	proxy   func(*http.Request) (*url.URL, error)
+	conns   standardConns
 	http2   bool // connections of net/http may speak HTTP/2
 	only2   bool // they always do
 	h2c     bool // without TLS
@@ -112,10 +113,13 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 		}
 		t.upgrades = d.newOwn(false)
 	}
+	d.connect = t.conns.wrap(d.connect)
 	t.timed = d.newStandard(&cfg, protocols, cfg.HeaderTimeout)
 	t.untimed = d.newStandard(&cfg, protocols, 0)
+	t.timed.DialContext = t.keeping(d.connect)
+	t.untimed.DialContext = t.timed.DialContext
 	if t.own != nil {
-		t.timed.DialTLSContext = t.dialStandard(d)
+		t.timed.DialTLSContext = t.keeping(t.dialStandard(d))
 		t.untimed.DialTLSContext = t.timed.DialTLSContext
 	}
 	return t, nil
@@ -197,15 +201,19 @@ func (t *Transport) sendStandard(req *http.Request, untimed bool, onInterim func
 	}
 	quiet(req)
 	req, s := t.watch(req, onInterim)
+	t.conns.begin()
 	ans, err := rt.RoundTrip(req)
 	s.interim.end()
 	if err != nil {
+		t.conns.end()
 		s.cancel(err)
 		if s.over {
 			err = errSent
 		}
+		return nil, err
 	}
-	return ans, err
+	ans.Body = t.conns.until(ans.Body)
+	return ans, nil
 }
 
 // proxied reports whether the request goes to a proxy that sees its target.
@@ -227,5 +235,23 @@ func (t *Transport) CloseIdleConnections() {
 	if t.timed != nil {
 		t.timed.CloseIdleConnections()
 		t.untimed.CloseIdleConnections()
+	}
+}
+
+// Close retires the transport: the connections that no request uses are closed
+// now, each other one once its request has ended. Requests under way are not
+// disturbed, and later ones are sent as before. Nothing of the transport is left
+// when the last of them has ended: no connection, goroutine or timer. Connections
+// that switched protocols are their users' own. It may be called more than once.
+func (t *Transport) Close() {
+	for _, own := range [...]*http1.Client{t.own, t.upgrades} {
+		if own != nil {
+			own.Close()
+		}
+	}
+	if t.timed != nil {
+		t.timed.CloseIdleConnections()
+		t.untimed.CloseIdleConnections()
+		t.conns.close()
 	}
 }

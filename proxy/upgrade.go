@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"bufio"
-	"context"
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -20,27 +20,35 @@ func (c *call) badSwitch(ans *http.Response) *answer {
 	return badGateway(errUpgrade, "the upstream switched to another protocol than asked for")
 }
 
-// switchProtocols passes a 101 on and then carries bytes both ways until one
-// side ends.
+// switchProtocols passes a 101 on. finish sees to what comes after it.
 func (c *call) switchProtocols(ans *http.Response) {
 	upstream := ans.Body.(io.ReadWriteCloser) // badSwitch saw to it
-	defer upstream.Close()
 	c.copyHead(ans)
 	header := c.w.Header().Clone()
 	header["Connection"] = []string{"Upgrade"}
 	header["Upgrade"] = []string{"websocket"}
-	ctx := c.r.Context()
 	client, buffered, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
+		upstream.Close()
 		c.aborted = true
 		return
 	}
-	defer client.Close()
 	client.SetDeadline(time.Time{}) // those of the server were for requests
 	if err := writeSwitch(buffered.Writer, header); err != nil {
+		upstream.Close()
+		client.Close()
 		return
 	}
-	c.proxy.tunnel(ctx, client, buffered.Reader, upstream)
+	// The server's buffer is large, and there is mostly nothing in it.
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	c.switched = switched{client: client, early: bytes.Clone(early), upstream: upstream}
+}
+
+// switched is what a request leaves behind whose protocol was switched.
+type switched struct {
+	client   net.Conn // nil: it was not
+	early    []byte   // what the client sent ahead
+	upstream io.ReadWriteCloser
 }
 
 // writeSwitch writes the head of the 101.
@@ -56,27 +64,45 @@ func writeSwitch(w *bufio.Writer, header http.Header) error {
 // tunnelGrace is how long one direction may go on after the other has ended.
 const tunnelGrace = 5 * time.Second
 
-// tunnel copies both ways until both sides have ended, or tunnelGrace after the
-// first, or until ctx ends. What the client sent ahead lies in early.
-func (p *Proxy) tunnel(ctx context.Context, client net.Conn, early *bufio.Reader, upstream io.ReadWriteCloser) {
-	closeBoth := func() {
-		upstream.Close()
-		client.Close()
-	}
-	stop := context.AfterFunc(ctx, closeBoth)
-	defer stop()
+// tunnel carries bytes between a client and an upstream.
+type tunnel struct {
+	client   io.ReadWriteCloser
+	early    []byte // what the client sent ahead
+	upstream io.ReadWriteCloser
+	buffers  *BufferPool
+}
+
+// close ends the tunnel. It may be called more than once.
+func (t *tunnel) close() {
+	t.upstream.Close()
+	t.client.Close()
+}
+
+// carry copies both ways until both sides have ended, or tunnelGrace after the
+// first, or until close. It closes both.
+func (t *tunnel) carry() {
+	defer t.close()
 	ended := make(chan struct{})
-	timer := sync.OnceValue(func() *time.Timer { return time.AfterFunc(tunnelGrace, closeBoth) })
+	timer := sync.OnceValue(func() *time.Timer { return time.AfterFunc(tunnelGrace, t.close) })
 	defer func() { timer().Stop() }()
 	go func() {
-		ahead := io.LimitReader(early, int64(early.Buffered()))
-		p.pipe(upstream, inTime(upstream), io.MultiReader(ahead, client))
+		t.pipe(t.upstream, inTime(t.upstream), t.fromClient())
 		timer()
 		close(ended)
 	}()
-	p.pipe(client, client, upstream) // the listener bounds these writes
+	t.pipe(t.client, t.client, t.upstream) // the listener bounds these writes
 	timer()
 	<-ended
+}
+
+// fromClient is what the client sends.
+func (t *tunnel) fromClient() io.Reader {
+	if len(t.early) == 0 {
+		return t.client
+	}
+	early := bytes.NewReader(t.early)
+	t.early = nil
+	return io.MultiReader(early, t.client)
 }
 
 // tunnelStall is how long an upstream may take nothing of what it is sent. A
@@ -106,8 +132,8 @@ func (w stallingWriter) Write(p []byte) (int, error) {
 }
 
 // pipe copies src to w, which is dst, and passes its end on.
-func (p *Proxy) pipe(dst io.Closer, w io.Writer, src io.Reader) {
-	err := copyNow(w, src, &p.buffers)
+func (t *tunnel) pipe(dst io.Closer, w io.Writer, src io.Reader) {
+	err := copyNow(w, src, t.buffers)
 	if half, ok := dst.(interface{ CloseWrite() error }); err == nil && ok && half.CloseWrite() == nil {
 		return
 	}

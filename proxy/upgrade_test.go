@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -77,13 +76,14 @@ func TestSwitchThatNobodyAskedFor(t *testing.T) {
 
 // TestTunnelEndsWithOneSide: the other side has a moment to end too.
 func TestTunnelEndsWithOneSide(t *testing.T) {
-	for _, side := range []string{"client", "upstream", "context"} {
+	for _, side := range []string{"client", "upstream", "close"} {
 		t.Run(side, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, clientEnd := net.Pipe()
 				upstream, upstreamEnd := net.Pipe()
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
+				// The connection has no half-close, and the other side stays
+				// silent.
+				tunnel := &tunnel{client: halfOpen{client}, upstream: halfOpen{upstream}, buffers: new(BufferPool)}
 				want := tunnelGrace
 				switch side {
 				case "client":
@@ -91,13 +91,11 @@ func TestTunnelEndsWithOneSide(t *testing.T) {
 				case "upstream":
 					upstreamEnd.Close()
 				default:
-					cancel()
+					go tunnel.close()
 					want = 0
 				}
 				start := time.Now()
-				// The connection has no half-close, and the other side stays
-				// silent.
-				new(Proxy).tunnel(ctx, halfOpen{client}, bufio.NewReader(client), halfOpen{upstream})
+				tunnel.carry()
 				if got := time.Since(start); got != want {
 					t.Errorf("ended after %v, want %v", got, want)
 				}
@@ -120,7 +118,7 @@ func TestTunnelToAnUpstreamThatTakesNothing(t *testing.T) {
 			clientEnd.Close()
 		}()
 		start := time.Now()
-		new(Proxy).tunnel(t.Context(), client, bufio.NewReader(client), upstream)
+		(&tunnel{client: client, upstream: upstream, buffers: new(BufferPool)}).carry()
 		if got := time.Since(start); got != tunnelStall {
 			t.Errorf("ended after %v", got)
 		}

@@ -45,6 +45,14 @@ func (b *bucket) take(now time.Time) bool {
 	return true
 }
 
+// resize changes the bucket's size and its rate. It gives no units, or whoever
+// resizes it again and again had any number of them.
+func (b *bucket) resize(size int, every time.Duration, now time.Time) {
+	b.fill(now)
+	b.size, b.every = float64(size), every
+	b.units = min(b.units, b.size)
+}
+
 // give returns a unit.
 func (b *bucket) give() { b.units = min(b.size, b.units+1) }
 
@@ -87,6 +95,19 @@ func (l *limiter) give() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.bucket.give()
+}
+
+func (l *limiter) resize(size int, every time.Duration, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bucket.resize(size, every, now)
+}
+
+// snapshot returns the bucket as it is.
+func (l *limiter) snapshot() bucket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bucket
 }
 
 // The refusal budget: an endpoint that answers 401 for want of permission, not

@@ -74,7 +74,11 @@ func TestConcurrentUse(t *testing.T) {
 
 // misuse is a request of a random user that does a random thing with its token.
 func misuse(t *testing.T, r *rand.Rand, p *refresher.Pool) {
-	in, err := p.Instance(refresher.Params{fmt.Sprint("user", r.IntN(12)), fmt.Sprint("name", r.IntN(2))})
+	var params refresher.Params
+	if p.Keyed() {
+		params = refresher.Params{fmt.Sprint("user", r.IntN(12)), fmt.Sprint("name", r.IntN(2))}
+	}
+	in, err := p.Instance(params)
 	if err != nil {
 		if _, ok := errors.AsType[*refresher.LimitError](err); !ok {
 			t.Errorf("instance: %v", err)

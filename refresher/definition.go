@@ -1,6 +1,7 @@
 package refresher
 
 import (
+	"slices"
 	"time"
 
 	"attache/internal/secret"
@@ -28,7 +29,8 @@ type Definition struct {
 	Parents []Parent
 	Source  Source
 	Policy  Policy
-	// Limits bounds pools that take Params; ignored otherwise.
+	// Limits bounds pools that take Params. Of others Idle alone counts: for so
+	// long their token is kept after they retired.
 	Limits Limits
 }
 
@@ -67,6 +69,9 @@ type Limits struct {
 	LoginsPerMinute int           // 0: 600
 }
 
+// loginEvery returns how often a unit of the login rate comes back.
+func (l Limits) loginEvery() time.Duration { return time.Minute / time.Duration(l.LoginsPerMinute) }
+
 func (l Limits) withDefaults() Limits {
 	if l.Max <= 0 {
 		l.Max = 10000
@@ -78,4 +83,17 @@ func (l Limits) withDefaults() Limits {
 		l.LoginsPerMinute = 600
 	}
 	return l
+}
+
+// same reports whether d2 defines the same token as d: one whose instances go
+// on when d2 replaces d. Names are compared by whoever asks.
+func (d Definition) same(d2 Definition) bool {
+	sameParent := func(a, b Parent) bool { return a.Pool == b.Pool && slices.Equal(a.Params, b.Params) }
+	return sameKey(d.Key, d2.Key) && slices.Equal(d.Params, d2.Params) && slices.EqualFunc(d.Parents, d2.Parents, sameParent)
+}
+
+func sameKey(a, b []KeyPart) bool {
+	return slices.EqualFunc(a, b, func(x, y KeyPart) bool {
+		return x.Name == y.Name && x.FromRequest == y.FromRequest && x.Param == y.Param && x.Value.Equal(y.Value)
+	})
 }

@@ -23,6 +23,10 @@
 // first; when the upstream refuses a parent, that very generation of the parent
 // is rejected and the login repeated once, at once.
 //
+// A [Change] puts a new set of definitions into service. What it leaves as it
+// was goes on undisturbed; instances of tokens that are gone are kept for a
+// while, so that a token that comes back under any name is still there.
+//
 // The wall clock decides expiry. Waits are measured by the monotonic clock, and
 // a step of the wall clock makes the scheduler look at every instance anew.
 //
@@ -32,7 +36,6 @@ package refresher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -73,12 +76,19 @@ type Engine struct {
 	beat   atomic.Int64 // the last round, nanoseconds since epoch
 	table  sync.Map     // StoreKey → *Instance; lookups are lock-free
 
-	mu     sync.Mutex
-	pools  []*Pool
-	closed bool // no login starts any more
+	// rooms guards which instances may be evicted, in which order, and who
+	// owns them. It is held for that alone, when an instance is made, evicted or
+	// gets another owner.
+	rooms   sync.Mutex
+	orphans recency // of retired pools; see [Instance.orphan]
+
+	mu      sync.Mutex // held while a Change is committed
+	pools   []*Pool    // in service
+	commits int
+	closed  bool // no login starts any more
 }
 
-// New returns an engine. Nothing happens before [Engine.Run].
+// New returns an engine without any token. Nothing happens before [Engine.Run].
 func New(cfg Config) *Engine {
 	e := &Engine{store: cfg.Store, observe: cfg.Observe, rand: cfg.Rand, now: cfg.Now, sched: newScheduler()}
 	if e.store == nil {
@@ -96,58 +106,6 @@ func New(cfg Config) *Engine {
 	e.epoch = time.Now()
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e
-}
-
-// Add defines a token. It may be called before Run and while it runs. The
-// error says what the definition lacks.
-func (e *Engine) Add(d Definition) (*Pool, error) {
-	if err := e.check(d); err != nil {
-		return nil, fmt.Errorf("token %s.%s: %w", d.Credential, d.Token, err)
-	}
-	d.Policy = d.Policy.withDefaults()
-	d.Limits = d.Limits.withDefaults()
-	p := newPool(e, d)
-	if !p.Keyed() {
-		single, err := p.find(nil)
-		if err != nil {
-			return nil, err
-		}
-		single.keep()
-		p.single = single
-	}
-	e.mu.Lock()
-	e.pools = append(e.pools, p)
-	e.mu.Unlock()
-	return p, nil
-}
-
-func (e *Engine) check(d Definition) error {
-	if d.Source == nil {
-		return errors.New("it has no source")
-	}
-	if len(d.Key) == 0 {
-		return errors.New("it has no key that tells it from others")
-	}
-	for _, part := range d.Key {
-		if part.FromRequest && (part.Param < 0 || part.Param >= len(d.Params)) {
-			return fmt.Errorf("key part %s names no parameter", part.Name)
-		}
-	}
-	for _, parent := range d.Parents {
-		if parent.Pool == nil || parent.Pool.engine != e {
-			return errors.New("it needs a token of another engine")
-		}
-		if len(parent.Params) != len(parent.Pool.def.Params) {
-			return fmt.Errorf("it gives %d parameters to %s, which takes %d",
-				len(parent.Params), parent.Pool.def.Token, len(parent.Pool.def.Params))
-		}
-		for _, i := range parent.Params {
-			if i < 0 || i >= len(d.Params) {
-				return fmt.Errorf("it has no parameter %d to give to %s", i, parent.Pool.def.Token)
-			}
-		}
-	}
-	return nil
 }
 
 // Run refreshes tokens until ctx ends, then stops the logins under way and
@@ -234,7 +192,8 @@ func (e *Engine) lookAtAll() {
 // measure with [time.Since], which a step of the wall clock does not disturb.
 func (e *Engine) Heartbeat() time.Time { return e.epoch.Add(time.Duration(e.beat.Load())) }
 
-// Status returns the status of all pools in the order of Add.
+// Status returns the status of all pools in service, in the order in which they
+// were defined.
 func (e *Engine) Status() []PoolStatus {
 	e.mu.Lock()
 	pools := e.pools[:len(e.pools):len(e.pools)]

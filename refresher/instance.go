@@ -21,17 +21,16 @@ type current struct {
 // Instance is one live token for one set of parameter values. Get one from
 // [Pool.Instance]. Its methods may be called concurrently.
 //
-// Locks are taken in this order: the pool's, a child's, its parents', then
-// those of scheduler and login rate.
+// Locks are taken in this order: Engine.mu, Engine.rooms, a child's, its
+// parents', then those of scheduler and login rate.
 type Instance struct {
-	pool    *Pool
-	key     StoreKey
-	parents []*Instance // pinned as long as the instance lives
+	engine *Engine
+	key    StoreKey
 
+	owner  atomic.Pointer[owner]   // never nil; written with Engine.rooms and mu held
 	cur    atomic.Pointer[current] // nil: no token yet; written with mu held
-	params atomic.Pointer[Params]  // the latest values
 	pins   atomic.Int64
-	used   atomic.Int64 // last use, nanoseconds since Engine.epoch; kept for keyed pools
+	used   atomic.Int64 // last use, nanoseconds since Engine.epoch; not kept while always is set
 	always atomic.Bool  // refreshed though nobody uses it, and never evicted
 	asleep atomic.Bool  // due, but nobody wants it: the next use wakes it
 
@@ -39,14 +38,17 @@ type Instance struct {
 	wakeAt    time.Time
 	heapIndex int
 
-	// The pool's, under its lock.
-	place  int   // in the heap of recency
-	listed int64 // used, as far as that heap knows
+	// Under Engine.rooms.
+	room   *recency // the heap that the instance is in; nil: it is in no danger of eviction
+	place  int      // in that heap
+	listed int64    // used, as far as that heap knows
 
 	mu         sync.Mutex
 	changed    chan struct{} // closed at the next change; nil while nobody waits
 	waiters    int
+	keepers    int                    // pools in service that take no Params and have this instance
 	children   map[*Instance]struct{} // wait for this instance or failed with it
+	asked      bool                   // one of them wants the next token
 	running    bool                   // a login runs
 	admitted   bool                   // the next login's unit of the login rate was taken
 	queued     bool                   // waits for such a unit in the background
@@ -72,39 +74,27 @@ type Instance struct {
 	budgets    map[string]*budget
 }
 
-// refusedParent is a token of Instance.parents[index] that a login was refused
-// with.
+// refusedParent is a token of a parent that a login was refused with.
 type refusedParent struct {
-	index int
-	token Token
+	parent *Instance
+	token  Token
 }
 
-func newInstance(p *Pool, key StoreKey, params Params, parents []*Instance) *Instance {
-	in := &Instance{pool: p, key: key, parents: parents}
+func newInstance(e *Engine, key StoreKey, o *owner) *Instance {
+	in := &Instance{engine: e, key: key}
+	in.owner.Store(o)
 	in.pins.Store(1)
-	in.params.Store(&params)
-	in.always.Store(!p.Keyed())
-	in.used.Store(int64(time.Since(p.engine.epoch)))
+	in.used.Store(int64(time.Since(e.epoch)))
 	in.listed = in.used.Load()
 	return in
 }
 
-// keep makes the instance one that is refreshed though nobody uses it, and that
-// is never evicted.
-func (in *Instance) keep() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.always.Store(true)
-	in.asleep.Store(false) // uses of such an instance wake nobody
-	in.plan()
-}
+// pin keeps the instance from being evicted until Release, unless it is gone
+// already.
+func (in *Instance) pin() bool { return in.pins.Add(1) > evictedPins/2 }
 
 // Release takes back the pin of [Pool.Instance].
-func (in *Instance) Release() {
-	if !in.always.Load() { // those are never evicted, and their pins not counted down
-		in.pins.Add(-1)
-	}
-}
+func (in *Instance) Release() { in.pins.Add(-1) }
 
 // Peek returns the token if it is usable right now. It takes no lock and
 // allocates nothing.
@@ -118,14 +108,14 @@ func (in *Instance) Peek() (Token, bool) {
 // peek is Peek without counting as a use.
 func (in *Instance) peek() (Token, bool) {
 	cur := in.cur.Load()
-	if cur == nil || !cur.usable || cur.token.ExpiredAt(in.pool.engine.now()) {
+	if cur == nil || !cur.usable || cur.token.ExpiredAt(in.engine.now()) {
 		return Token{}, false
 	}
 	return cur.token, true
 }
 
 func (in *Instance) markUsed() {
-	in.used.Store(int64(time.Since(in.pool.engine.epoch)))
+	in.used.Store(int64(time.Since(in.engine.epoch)))
 	if in.asleep.Load() && in.asleep.CompareAndSwap(true, false) {
 		in.mu.Lock()
 		in.plan()
@@ -156,7 +146,7 @@ func (in *Instance) wait(ctx context.Context) (Token, error) {
 			select {
 			case <-changed:
 			case <-ctx.Done():
-			case <-in.pool.engine.ctx.Done():
+			case <-in.engine.ctx.Done():
 			}
 			in.leave()
 		}
@@ -185,7 +175,7 @@ func (in *Instance) await(ctx context.Context) (<-chan struct{}, error) {
 	if _, ok := in.peek(); ok {
 		return nil, nil
 	}
-	if in.pool.engine.ctx.Err() != nil {
+	if in.engine.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
 	now := time.Now()
@@ -210,7 +200,7 @@ func (in *Instance) await(ctx context.Context) (<-chan struct{}, error) {
 // unavailable says why there is no token: by the instance's own last failure,
 // else by that of the parent it waits for, else by cause.
 func (in *Instance) unavailable(wait time.Duration, cause error) error {
-	e := &UnavailableError{Credential: in.pool.def.Credential, Token: in.pool.def.Token, RetryAfter: max(wait, 0), Err: cause}
+	e := &UnavailableError{Credential: in.pool().def.Credential, Token: in.pool().def.Token, RetryAfter: max(wait, 0), Err: cause}
 	if last := in.lastFailure(); last != nil {
 		e.Class, e.Err = last.Class, last
 	}
@@ -224,7 +214,7 @@ func (in *Instance) lastFailure() *FetchError {
 	if in.lastErr != nil {
 		return in.lastErr
 	}
-	for _, parent := range in.parents {
+	for _, parent := range in.owner.Load().parents {
 		if _, ok := parent.peek(); ok {
 			continue
 		}
@@ -246,7 +236,7 @@ func (in *Instance) nextAttempt(now time.Time) time.Time {
 		return now // a token came meanwhile, or comes; nextLogin is about the one after
 	}
 	at := in.nextLogin(now)
-	for _, parent := range in.parents {
+	for _, parent := range in.owner.Load().parents {
 		if _, ok := parent.peek(); ok {
 			continue
 		}
@@ -271,7 +261,7 @@ func (in *Instance) notify() {
 func (in *Instance) Status() InstanceStatus {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	now := in.pool.engine.now()
+	now := in.engine.now()
 	s := InstanceStatus{
 		Phase:       in.phase(now),
 		LastSuccess: in.success,
@@ -307,20 +297,21 @@ func (in *Instance) phase(now time.Time) Phase {
 	return Fresh
 }
 
-// setParams keeps the latest values for the next login, and for those of the
-// tokens that it needs. They are inputs of the login: one that failed for good
+// setParams keeps the latest values for the next login of the owner, and for
+// those of the tokens that it needs. They are inputs of the login: one that failed for good
 // is tried again. (One that is throttled or cannot reach its upstream is not:
 // clients could undo the back-off by alternating values.)
-func (in *Instance) setParams(params Params) {
-	old := in.params.Load()
+func (in *Instance) setParams(o *owner, params Params) {
+	old := o.params.Load()
 	if slices.Equal(*old, params) {
 		return
 	}
 	latest := params // so that params itself need not live on the heap
-	in.params.Store(&latest)
-	for i, parent := range in.parents {
-		if p := in.pool.def.Parents[i]; parent.pool == p.Pool && p.Pool.volatile {
-			parent.setParams(p.pick(params))
+	o.params.Store(&latest)
+	for i, parent := range o.parents {
+		p, of := o.pool.def.Parents[i], parent.owner.Load()
+		if of.pool == p.Pool && p.Pool.volatile {
+			parent.setParams(of, p.pick(params))
 		}
 	}
 	in.mu.Lock()

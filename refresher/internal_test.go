@@ -229,13 +229,13 @@ func TestLookLaterKeepsPlan(t *testing.T) {
 // log in.
 func TestLookAtEvicted(t *testing.T) {
 	in := lone(t)
-	if got, _ := in.pool.engine.sched.pop(time.Now(), time.Hour); got != in {
+	if got, _ := in.engine.sched.pop(time.Now(), time.Hour); got != in {
 		t.Fatal("the new instance is not to be looked at")
 	}
 	in.Release()
-	in.pool.mu.Lock()
-	evicted := in.pool.evict(in)
-	in.pool.mu.Unlock()
+	in.engine.rooms.Lock()
+	evicted := in.engine.evict(in)
+	in.engine.rooms.Unlock()
 	if !evicted {
 		t.Fatal("not evicted")
 	}
@@ -245,7 +245,7 @@ func TestLookAtEvicted(t *testing.T) {
 	if in.running || in.heapIndex != 0 {
 		t.Errorf("an evicted instance goes on: running %v, in the heap %v", in.running, in.heapIndex != 0)
 	}
-	next, err := in.pool.Instance(Params{"u"})
+	next, err := in.pool().Instance(Params{"u"})
 	if err != nil || next == in {
 		t.Errorf("instance after the eviction: the same: %v, %v", next == in, err)
 	}
@@ -257,7 +257,7 @@ func TestEvictedInTable(t *testing.T) {
 	in.pins.Store(evictedPins) // and it is still in the table
 	done := make(chan *Instance)
 	go func() {
-		next, _ := in.pool.Instance(Params{"u"})
+		next, _ := in.pool().Instance(Params{"u"})
 		done <- next
 	}()
 	if next := <-done; next == in || next == nil {

@@ -323,8 +323,8 @@ func TestAdd(t *testing.T) {
 		{refresher.Definition{Key: key}, "it has no source"},
 		{refresher.Definition{Source: src}, "it has no key that tells it from others"},
 		{refresher.Definition{Source: src, Key: []refresher.KeyPart{{Name: "u", FromRequest: true}}}, "key part u names no parameter"},
-		{refresher.Definition{Source: src, Key: key, Parents: []refresher.Parent{{}}}, "it needs a token of another engine"},
-		{refresher.Definition{Source: src, Key: key, Parents: []refresher.Parent{{Pool: foreign}}}, "it needs a token of another engine"},
+		{refresher.Definition{Source: src, Key: key, Parents: []refresher.Parent{{}}}, "it needs a token that is not among those defined before it"},
+		{refresher.Definition{Source: src, Key: key, Parents: []refresher.Parent{{Pool: foreign}}}, "it needs a token that is not among those defined before it"},
 		{refresher.Definition{Source: src, Key: key, Parents: []refresher.Parent{{Pool: parent}}}, "it gives 0 parameters to p, which takes 1"},
 		{refresher.Definition{Source: src, Key: key, Parents: []refresher.Parent{{Pool: parent, Params: []int{0}}}}, "it has no parameter 0 to give to p"},
 	}

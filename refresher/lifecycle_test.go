@@ -178,9 +178,11 @@ func TestEvents(t *testing.T) {
 		src := rt.Script(t, rt.Fail(refresher.Throttled).After(2*time.Second), rt.OK("a", 100*time.Second).After(time.Second), rt.OK("b", time.Hour))
 		in := rt.Single(t, rt.Start(t, refresher.Config{Observe: events.Observe}), refresher.Definition{Source: src})
 		a := rt.WantToken(t, in, "a")
+		synctest.Wait() // the token is there before its event
 		in.Reject(a, refresher.Cause{By: "r", Signal: exchange.SignalBody})
 		in.Reject(a, refresher.Cause{By: "r", Signal: exchange.SignalGRPC})
 		b := rt.WantToken(t, in, "b")
+		synctest.Wait()
 		in.Offer(b, offered("c", time.Hour))
 		synctest.Wait()
 		if got, want := events.String(), "login failed cred.token 0\nlogged in cred.token 1\nrefused cred.token 1\n"+

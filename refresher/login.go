@@ -11,6 +11,17 @@ import (
 	"attache/internal/exchange"
 )
 
+// job is one login to be made: for whom and with what. A reload may change both
+// while it runs, and does not change the job.
+type job struct {
+	owner *owner // its parents are pinned once more until the job is done
+	work  *work
+	input Input
+}
+
+// done gives the job's pins back.
+func (j *job) done() { release(j.owner.parents) }
+
 // outcome is what one login attempt came to. Exactly one of err, held and
 // token is set.
 type outcome struct {
@@ -26,18 +37,19 @@ type outcome struct {
 }
 
 // login makes one attempt. It runs in a goroutine of its own, without a lock.
-func (in *Instance) login(input Input) {
+func (in *Instance) login(j job) {
+	defer j.done()
 	start := time.Now()
-	got := in.obtain(input)
+	got := in.obtain(j)
 	got.took = time.Since(start)
 	if got.err != nil {
 		got.release()
 	}
 	switch {
-	case got.err != nil && in.pool.engine.ctx.Err() != nil:
+	case got.err != nil && in.engine.ctx.Err() != nil:
 		in.abandon()
 	case got.err != nil:
-		in.fail(input, got)
+		in.fail(j, got)
 	case got.held:
 		in.hold()
 	default:
@@ -57,12 +69,12 @@ func (o *outcome) release() {
 
 // obtain looks in the store before and after it gets the lease, and only then
 // logs in.
-func (in *Instance) obtain(input Input) (got outcome) {
+func (in *Instance) obtain(j job) (got outcome) {
 	if in.load(&got) {
 		return got
 	}
-	ctx, cancel := context.WithTimeout(in.pool.engine.ctx, storeTimeout)
-	lease, err := in.pool.engine.store.Acquire(ctx, in.key, in.pool.def.Policy.Timeout+leaseMargin)
+	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
+	lease, err := in.engine.store.Acquire(ctx, in.key, j.work.policy.Timeout+leaseMargin)
 	cancel()
 	switch {
 	case errors.Is(err, ErrHeld):
@@ -77,9 +89,9 @@ func (in *Instance) obtain(input Input) (got outcome) {
 			return got
 		}
 	}
-	got.token, got.err = in.fetch(input)
+	got.token, got.err = in.fetch(j)
 	if got.err == nil {
-		got.token, got.replaced = believable(got.token, in.pool.engine.now())
+		got.token, got.replaced = believable(got.token, in.engine.now())
 		in.persist(&got)
 	}
 	return got
@@ -87,11 +99,11 @@ func (in *Instance) obtain(input Input) (got outcome) {
 
 // fetch calls the source under its time-out. A panic in a source must not take
 // the other tokens down with it.
-func (in *Instance) fetch(input Input) (t Token, err error) {
+func (in *Instance) fetch(j job) (t Token, err error) {
 	in.mu.Lock()
-	in.logins.add(time.Now(), in.pool.def.Policy.MaxPerHour)
+	in.logins.add(time.Now(), j.work.policy.MaxPerHour)
 	in.mu.Unlock()
-	ctx, cancel := context.WithTimeout(in.pool.engine.ctx, in.pool.def.Policy.Timeout)
+	ctx, cancel := context.WithTimeout(in.engine.ctx, j.work.policy.Timeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -99,7 +111,7 @@ func (in *Instance) fetch(input Input) (t Token, err error) {
 			err = &FetchError{Class: Transient, Err: fmt.Errorf("the source panicked with a %T", p)}
 		}
 	}()
-	t, err = in.pool.def.Source.Fetch(ctx, input)
+	t, err = j.work.source.Fetch(ctx, j.input)
 	if err == nil && t.Value.IsEmpty() {
 		err = &FetchError{Class: Transient, Err: errors.New("the login returned an empty token")}
 	}
@@ -113,9 +125,9 @@ func (in *Instance) succeed(got outcome) {
 	repeated := in.repeat
 	in.repeat = nil
 	in.stored = got.stored
-	in.success = in.pool.engine.now().Round(0)
+	in.success = in.engine.now().Round(0)
 	if got.adopted && !in.always.Load() {
-		in.pool.logins.give()
+		in.pool().logins.give()
 	}
 	// A renewal in traffic or a refusal may have come in while the login ran;
 	// the login's result is the later one.
@@ -133,10 +145,10 @@ func (in *Instance) succeed(got outcome) {
 	}
 	ev.Duration, ev.ExpiryReplaced = got.took, got.replaced
 	in.mu.Unlock()
-	in.pool.engine.observe(ev)
+	in.engine.observe(ev)
 	tell(children)
 	for _, r := range repeated {
-		in.parents[r.index].Accepted(r.token, in.asCause())
+		r.parent.Accepted(r.token, in.asCause())
 	}
 }
 
@@ -154,13 +166,13 @@ func (in *Instance) finish() {
 // in service are passed on meanwhile. It is called with in.mu held, and returns
 // when the next login may start.
 func (in *Instance) noteSame(t Token, now time.Time) time.Time {
-	policy, cur := in.pool.def.Policy, in.cur.Load()
+	policy, cur := in.policy(), in.cur.Load()
 	if !policy.SameValueBacksOff || cur == nil || !cur.token.Value.Equal(t.Value) {
 		in.sameness, in.passing = 0, time.Time{}
 		return time.Time{}
 	}
 	in.sameness++
-	until := now.Add(policy.Delay(in.sameness, nil, in.pool.engine.rand()))
+	until := now.Add(policy.Delay(in.sameness, nil, in.engine.rand()))
 	if !cur.usable {
 		in.passing = until
 	}
@@ -170,18 +182,29 @@ func (in *Instance) noteSame(t Token, now time.Time) time.Time {
 // publish makes t the current token. It is called with in.mu held and returns
 // the children to be told once it is not.
 func (in *Instance) publish(t Token) []*Instance {
-	e := in.pool.engine
+	e := in.engine
 	t.memo = newMemo()
 	in.cur.Store(&current{token: t, usable: true})
-	in.due, in.dueWall = time.Time{}, time.Time{}
-	if due := in.pool.def.Policy.Due(t, e.rand()); due > 0 {
-		in.dueWall = t.IssuedAt.Add(due)
-		in.due = time.Now().Add(in.dueWall.Sub(e.now().Round(0)))
-	}
+	in.setDue()
 	in.wantedFrom = int64(time.Since(e.epoch))
 	in.failures, in.series, in.lastErr = 0, 0, nil
+	in.asked = false
 	in.notify()
 	return in.takeChildren()
+}
+
+// setDue works out when the current token is due, by the policy in service. It
+// is called with in.mu held.
+func (in *Instance) setDue() {
+	in.due, in.dueWall = time.Time{}, time.Time{}
+	cur := in.cur.Load()
+	if cur == nil {
+		return
+	}
+	if due := in.policy().Due(cur.token, in.engine.rand()); due > 0 {
+		in.dueWall = cur.token.IssuedAt.Add(due)
+		in.due = time.Now().Add(in.dueWall.Sub(in.engine.now().Round(0)))
+	}
 }
 
 func tell(children []*Instance) {
@@ -192,9 +215,9 @@ func tell(children []*Instance) {
 
 // fail notes a failed login and starts the back-off, unless the login failed
 // because a parent was refused: then it is repeated once, at once.
-func (in *Instance) fail(input Input, got outcome) {
+func (in *Instance) fail(j job, got outcome) {
 	fetch := asFetchError(got.err)
-	repeat := in.rejectParents(input, fetch)
+	repeat := in.rejectParents(j, fetch)
 	in.mu.Lock()
 	in.running = false
 	in.outdated = in.outdated || in.renewing
@@ -209,12 +232,12 @@ func (in *Instance) fail(input Input, got outcome) {
 	children := slices.Collect(maps.Keys(in.children))
 	in.mu.Unlock()
 
-	in.pool.engine.observe(ev)
+	in.engine.observe(ev)
 	for _, child := range children {
 		child.parentFailed()
 	}
 	if repeat == nil {
-		in.awaitParents(input)
+		in.awaitParents(j)
 	}
 }
 
@@ -226,24 +249,30 @@ func (in *Instance) backOff(fetch *FetchError, now time.Time) {
 	in.failures++
 	in.series++
 	in.lastErr = fetch
-	in.notUntil = now.Add(in.pool.def.Policy.Delay(in.series, fetch, in.pool.engine.rand()))
+	in.asked = false
+	in.notUntil = now.Add(in.policy().Delay(in.series, fetch, in.engine.rand()))
 	if in.cur.Load() == nil {
-		in.wantedFrom = int64(time.Since(in.pool.engine.epoch))
+		in.wantedFrom = int64(time.Since(in.engine.epoch))
 	}
 }
 
 // awaitParents has every parent tell of its next token, which may be what the
 // failed login needs; when it has one already, the login is tried again.
-func (in *Instance) awaitParents(input Input) {
-	for i, parent := range in.parents {
+func (in *Instance) awaitParents(j job) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.owner.Load() != j.owner {
+		return // it has other parents by now
+	}
+	for i, parent := range j.owner.parents {
 		parent.mu.Lock()
-		changed := parent.generation() != input.Parents[i].Generation
+		changed := parent.generation() != j.input.Parents[i].Generation
 		if !changed {
 			parent.adopt(in)
 		}
 		parent.mu.Unlock()
 		if changed {
-			in.parentChanged()
+			in.unblock()
 		}
 	}
 }
@@ -252,19 +281,21 @@ func (in *Instance) awaitParents(input Input) {
 // what the repeat of the login has to know, or nil when the login is not to be
 // repeated: no parent was refused, not every refused one will be renewed, or
 // one is refused again although it was renewed.
-func (in *Instance) rejectParents(input Input, fetch *FetchError) []refusedParent {
+func (in *Instance) rejectParents(j job, fetch *FetchError) []refusedParent {
 	repeat := slices.Clone(in.repeat) // only the running login writes it
 	renewing := len(fetch.Refused) > 0
 	for _, i := range fetch.Refused {
-		if i < 0 || i >= len(in.parents) || slices.ContainsFunc(in.repeat, func(r refusedParent) bool { return r.index == i }) {
+		if i < 0 || i >= len(j.owner.parents) {
 			renewing = false
 			continue
 		}
-		if in.parents[i].Reject(input.Parents[i], Cause{By: in.asCause(), Signal: exchange.SignalLogin}) == OverBudget {
+		parent, refused := j.owner.parents[i], j.input.Parents[i]
+		if slices.ContainsFunc(in.repeat, func(r refusedParent) bool { return r.parent == parent }) ||
+			parent.Reject(refused, Cause{By: in.asCause(), Signal: exchange.SignalLogin}) == OverBudget {
 			renewing = false
 			continue
 		}
-		repeat = append(repeat, refusedParent{index: i, token: input.Parents[i]})
+		repeat = append(repeat, refusedParent{parent, refused})
 	}
 	if !renewing {
 		return nil
@@ -274,7 +305,8 @@ func (in *Instance) rejectParents(input Input, fetch *FetchError) []refusedParen
 
 // asCause names the instance's logins as the [Cause] of a parent's refusal.
 func (in *Instance) asCause() string {
-	return "login " + in.pool.def.Credential + "." + in.pool.def.Token
+	p := in.pool()
+	return "login " + p.def.Credential + "." + p.def.Token
 }
 
 // hold waits for the process that is logging in.
@@ -300,15 +332,16 @@ func (in *Instance) abandon() {
 // event fills in what every event of the instance says. It is called with
 // in.mu held; observers are called without.
 func (in *Instance) event(kind EventKind) Event {
+	p := in.pool()
 	ev := Event{
-		Kind: kind, Credential: in.pool.def.Credential, Token: in.pool.def.Token,
-		Keyed: in.pool.Keyed(), Failures: in.failures, DueAt: in.dueWall,
+		Kind: kind, Credential: p.def.Credential, Token: p.def.Token,
+		Keyed: p.Keyed(), Failures: in.failures, DueAt: in.dueWall,
 	}
 	if cur := in.cur.Load(); cur != nil {
 		ev.Generation, ev.ExpiresAt = cur.token.Generation, cur.token.ExpiresAt
 	}
 	if at := in.nextLogin(time.Now()); !at.IsZero() {
-		ev.NextAttempt = in.pool.engine.now().Add(time.Until(at)).Round(0)
+		ev.NextAttempt = in.engine.now().Add(time.Until(at)).Round(0)
 	}
 	return ev
 }

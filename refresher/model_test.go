@@ -5,15 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"attache/internal/secret"
 	"attache/refresher"
 	rt "attache/refresher/refreshertest"
 )
@@ -24,8 +20,8 @@ var (
 )
 
 // TestModel drives two replicas that share a store through days of random
-// requests, revocations, outages, nonsense, clock steps and store failures, and
-// checks every virtual minute what must hold whatever happens. A failure names
+// requests, revocations, outages, nonsense, clock steps, store failures and
+// reloads, and checks every virtual minute what must hold whatever happens. A failure names
 // its seed: go test ./refresher -run TestModel -model.seed N.
 func TestModel(t *testing.T) {
 	first, last := uint64(1), *modelSeeds
@@ -50,6 +46,9 @@ func TestModel(t *testing.T) {
 // held is an instance of one replica with what the model knows of it.
 type held struct {
 	name     string // replica and token
+	replica  *replica
+	token    string
+	params   refresher.Params
 	in       *refresher.Instance
 	last     uint64          // generation seen last
 	rejected map[uint64]bool // generations that must not be handed out again
@@ -64,51 +63,58 @@ type model struct {
 	store  *faultyStore
 	vendor *vendor
 	held   []*held
-	feeds  []*rt.Source
 	floors []func()
+
+	replicas []*replica
 }
 
 func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 0)), store: newFaultyStore(t)}
 	m.vendor = newVendor(rand.New(rand.NewPCG(seed, 1)))
-	for _, replica := range []string{"r1", "r2"} {
-		m.startReplica(replica)
+	for _, name := range []string{"r1", "r2"} {
+		m.startReplica(name)
 	}
 	return m
 }
 
-func (m *model) startReplica(replica string) {
+func (m *model) startReplica(name string) {
 	// The engine calls it from several goroutines.
 	jitter := rt.Rand(m.seed)
-	e := rt.Start(m.t, refresher.Config{Store: m.store, Now: m.clock.Now, Rand: jitter})
-	define := func(d refresher.Definition, perMinute, perHour int) *refresher.Pool {
+	r := &replica{engine: rt.Start(m.t, refresher.Config{Store: m.store, Now: m.clock.Now, Rand: jitter})}
+	define := func(d refresher.Definition, perMinute, perHour int) {
 		name := d.Token
 		src := rt.Func(m.t, func(_ int, in refresher.Input) rt.Answer { return m.vendor.login(name, in) }).Clock(&m.clock).Budget(40)
-		d.Source = src
-		m.feeds = append(m.feeds, src)
+		d.Key, d.Source = fixed(name), src
+		if d.Params != nil {
+			d.Key = byUser(name)
+		}
 		m.floors = append(m.floors, func() {
 			src.WantAtMost(perMinute, time.Minute)
 			if perHour > 0 {
 				src.WantAtMost(perHour, time.Hour)
 			}
 		})
-		return rt.Define(m.t, e, d)
+		r.definitions = append(r.definitions, d)
 	}
-	hold := func(p *refresher.Pool, params ...string) {
+	define(refresher.Definition{Token: "access"}, 60, 0)
+	define(refresher.Definition{Token: "scarce", Policy: refresher.Policy{MaxPerHour: 6, MinInterval: 10 * time.Second}}, 6, 6)
+	define(refresher.Definition{Token: "lazy", Policy: refresher.Policy{SameValueBacksOff: true}}, 60, 0)
+	define(refresher.Definition{
+		Token: "messaging", Params: []refresher.Param{userID, userName}, Limits: refresher.Limits{LoginsPerMinute: 30},
+	}, 60, 0)
+	m.replicas = append(m.replicas, r)
+	r.reload(m.t, r.definitions)
+	hold := func(token string, params ...string) {
 		m.held = append(m.held, &held{
-			name: fmt.Sprint(replica, ".", p.Token(), params), in: rt.Instance(m.t, p, params...), rejected: map[uint64]bool{},
+			name: fmt.Sprint(name, ".", token, params), replica: r, token: token, params: params,
+			in: rt.Instance(m.t, r.pools[token], params...), rejected: map[uint64]bool{},
 		})
 	}
-	access := define(refresher.Definition{Token: "access"}, 60, 0)
-	hold(access)
-	hold(define(refresher.Definition{Token: "scarce", Policy: refresher.Policy{MaxPerHour: 6, MinInterval: 10 * time.Second}}, 6, 6))
-	hold(define(refresher.Definition{Token: "lazy", Policy: refresher.Policy{SameValueBacksOff: true}}, 60, 0))
-	users := define(refresher.Definition{
-		Token: "messaging", Params: []refresher.Param{userID, userName},
-		Parents: []refresher.Parent{{Pool: access}}, Limits: refresher.Limits{LoginsPerMinute: 30},
-	}, 60, 0)
+	hold("access")
+	hold("scarce")
+	hold("lazy")
 	for _, user := range []string{"ann", "bob", "cid"} {
-		hold(users, user, "name")
+		hold("messaging", user, "name")
 	}
 }
 
@@ -126,6 +132,8 @@ func (m *model) act() {
 		m.vendor.set(healthy)
 	case n < 78:
 		m.clock.Step([]time.Duration{3 * time.Hour, -time.Hour, time.Minute, -40 * time.Second}[m.rand.IntN(4)])
+	case n < 80:
+		m.reload(m.replicas[m.rand.IntN(len(m.replicas))])
 	case n < 84:
 		m.store.set(errDown, [][]string{nil, nil, nil, nil, {"load"}, {"save"}, {"load", "acquire", "save"}}[m.rand.IntN(7)]...)
 	case n < 92 && len(h.old) > 0: // a slow answer to an old request
@@ -249,6 +257,10 @@ func (m *model) pass(d time.Duration) {
 func (m *model) heal() {
 	m.vendor.set(healthy)
 	m.store.set(nil)
+	for _, r := range m.replicas {
+		r.reload(m.t, r.definitions)
+		m.find(r)
+	}
 	m.pass(3 * time.Hour) // the longest Retry-After, twice, for a chain of two
 	for _, h := range m.held {
 		for try := 0; ; try++ {
@@ -275,110 +287,5 @@ func (m *model) heal() {
 	}
 	if m.t.Failed() {
 		m.t.Logf("seed %d", m.seed)
-	}
-}
-
-const (
-	healthy = iota
-	down
-	busy
-	blocking
-	slow
-	nonsense
-	lazyAgain
-	panicking
-	modes
-)
-
-// vendor issues and revokes tokens.
-type vendor struct {
-	mu     sync.Mutex
-	rand   *rand.Rand
-	mode   int
-	count  int
-	good   map[string]bool   // values that are accepted
-	latest map[string]string // by token and user
-}
-
-func newVendor(r *rand.Rand) *vendor {
-	return &vendor{rand: r, good: map[string]bool{}, latest: map[string]string{}}
-}
-
-func (v *vendor) lock() (unlock func()) {
-	v.mu.Lock()
-	return v.mu.Unlock
-}
-
-func (v *vendor) set(mode int) {
-	defer v.lock()()
-	v.mode = mode
-}
-
-func (v *vendor) login(token string, in refresher.Input) rt.Answer {
-	defer v.lock()()
-	for i, p := range in.Parents {
-		if !v.good[p.Value.Reveal()] {
-			return rt.Refuse(i)
-		}
-	}
-	who := token
-	if len(in.Params) > 0 {
-		who += "/" + in.Params[0]
-	}
-	lifetime := time.Duration(5+v.rand.IntN(120)) * time.Minute
-	switch v.mode {
-	case down:
-		return rt.Fail(refresher.Transient)
-	case busy:
-		return rt.Busy(time.Duration(v.rand.IntN(7200)) * time.Second)
-	case blocking:
-		return rt.Fail(refresher.Permanent)
-	case slow:
-		return rt.OK(v.issue(who), lifetime).After(time.Duration(v.rand.IntN(20)) * time.Second)
-	case nonsense:
-		return rt.OK(v.issue(who), []time.Duration{0, -time.Hour, 1 << 62, time.Millisecond}[v.rand.IntN(4)])
-	case lazyAgain:
-		if old := v.latest[who]; old != "" {
-			return rt.OK(old, lifetime)
-		}
-	case panicking:
-		return rt.Panic("no")
-	}
-	return rt.OK(v.issue(who), lifetime)
-}
-
-func (v *vendor) issue(who string) string {
-	v.count++
-	value := fmt.Sprintf("%s#%d", who, v.count)
-	v.good[value] = true
-	v.latest[who] = value
-	return value
-}
-
-func (v *vendor) valid(t refresher.Token) bool {
-	defer v.lock()()
-	return v.good[t.Value.Reveal()]
-}
-
-// renew is the renewed token in an answer: a new one, or the same with a longer
-// life.
-func (v *vendor) renew(t refresher.Token, now time.Time) refresher.Token {
-	defer v.lock()()
-	value := t.Value.Reveal()
-	if v.rand.IntN(2) == 0 {
-		v.count++
-		value = fmt.Sprintf("renewed#%d", v.count)
-		v.good[value] = true
-	}
-	return refresher.Token{Value: secret.New(value), ExpiresAt: now.Add(time.Hour)}
-}
-
-// revoke kills every third token.
-func (v *vendor) revoke(r *rand.Rand) {
-	defer v.lock()()
-	for _, value := range slices.Sorted(maps.Keys(v.good)) {
-		if r.IntN(3) == 0 {
-			delete(v.good, value)
-		}
 	}
 }

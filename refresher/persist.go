@@ -20,9 +20,9 @@ const (
 // not expired, and reports whether it did. got.stored says what the store
 // holds in any case.
 func (in *Instance) load(got *outcome) bool {
-	ctx, cancel := context.WithTimeout(in.pool.engine.ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
 	defer cancel()
-	t, err := in.pool.engine.store.Load(ctx, in.key)
+	t, err := in.engine.store.Load(ctx, in.key)
 	got.stored = t.Generation
 	if err != nil {
 		if !errors.Is(err, ErrNoToken) {
@@ -31,7 +31,7 @@ func (in *Instance) load(got *outcome) bool {
 		got.stored = 0
 		return false
 	}
-	if t.Generation <= in.generation() || t.Value.IsEmpty() || t.ExpiredAt(in.pool.engine.now()) {
+	if t.Generation <= in.generation() || t.Value.IsEmpty() || t.ExpiredAt(in.engine.now()) {
 		return false
 	}
 	t.IssuedAt, t.ExpiresAt = t.IssuedAt.Round(0), t.ExpiresAt.Round(0) // the wall clock alone decides
@@ -56,7 +56,7 @@ func (in *Instance) number(t Token, stored uint64) uint64 {
 		return stored + 1
 	}
 	n := max(cur.token.Generation, stored)
-	if cur.token.Value.Equal(t.Value) && (cur.usable || in.pool.def.Policy.SameValueBacksOff) {
+	if cur.token.Value.Equal(t.Value) && (cur.usable || in.policy().SameValueBacksOff) {
 		return n
 	}
 	return n + 1
@@ -90,9 +90,9 @@ func (in *Instance) persist(got *outcome) {
 // store saves t, also when the engine is ending: a token that was issued is not
 // thrown away.
 func (in *Instance) store(previous uint64, t Token) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.pool.engine.ctx), storeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
 	defer cancel()
-	return in.pool.engine.store.Save(ctx, in.key, previous, t)
+	return in.engine.store.Save(ctx, in.key, previous, t)
 }
 
 // planSave has the token in service saved: soon, or after a back-off when a
@@ -101,7 +101,7 @@ func (in *Instance) planSave(now time.Time, failed bool) {
 	in.saveAt = now
 	if failed {
 		in.unsaved++
-		in.saveAt = now.Add(in.pool.def.Policy.Delay(in.unsaved, nil, in.pool.engine.rand()))
+		in.saveAt = now.Add(in.policy().Delay(in.unsaved, nil, in.engine.rand()))
 	}
 }
 
@@ -147,11 +147,11 @@ func (in *Instance) adoptStored(got outcome) {
 		in.mu.Unlock()
 		return
 	}
-	in.success = in.pool.engine.now().Round(0)
+	in.success = in.engine.now().Round(0)
 	children := in.publish(got.token)
 	ev := in.event(Adopted)
 	in.mu.Unlock()
-	in.pool.engine.observe(ev)
+	in.engine.observe(ev)
 	tell(children)
 }
 
@@ -172,12 +172,12 @@ func (in *Instance) endSave(got *outcome) {
 }
 
 func (in *Instance) storeFailed(op string, err error) {
-	if errors.Is(err, context.Canceled) && in.pool.engine.ctx.Err() != nil {
+	if errors.Is(err, context.Canceled) && in.engine.ctx.Err() != nil {
 		return // the engine ends; that is no fault of the store
 	}
 	in.mu.Lock()
 	ev := in.event(StoreFailed)
 	in.mu.Unlock()
 	ev.Op, ev.Err = op, err
-	in.pool.engine.observe(ev)
+	in.engine.observe(ev)
 }

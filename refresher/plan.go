@@ -47,17 +47,22 @@ func (in *Instance) nextLogin(now time.Time) time.Time {
 			return time.Time{}
 		}
 		// Whichever clock comes first: the wall clock may have been set.
-		if in.pool.engine.now().Before(in.dueWall) {
+		if in.engine.now().Before(in.dueWall) {
 			at = in.due
 		}
 	}
-	policy := in.pool.def.Policy
+	return later(at, in.held(now))
+}
+
+// held returns until when no login may start, whatever the reason for one. It
+// is called with in.mu held.
+func (in *Instance) held(now time.Time) time.Time {
+	at, policy := now, in.policy()
 	if in.repeat == nil && !in.logins.last.IsZero() {
 		at = later(at, in.logins.last.Add(policy.MinInterval))
 	}
 	at = later(at, in.notUntil)
-	at = later(at, in.logins.free(now, policy.MaxPerHour))
-	return later(at, now)
+	return later(at, in.logins.free(now, policy.MaxPerHour))
 }
 
 func later(a, b time.Time) time.Time {
@@ -89,12 +94,12 @@ func (in *Instance) setLook(at time.Time) {
 	if !in.saving && !in.saveAt.IsZero() && (at.IsZero() || in.saveAt.Before(at)) {
 		at = in.saveAt
 	}
-	in.pool.engine.sched.set(in, at)
+	in.engine.sched.set(in, at)
 }
 
 // idleAt returns when the instance will have been unused for too long.
 func (in *Instance) idleAt() time.Time {
-	return in.pool.engine.epoch.Add(time.Duration(in.used.Load()) + in.pool.def.Limits.Idle)
+	return in.engine.epoch.Add(time.Duration(in.used.Load()) + in.pool().work.Load().limits.Idle)
 }
 
 // idleOrNever returns when a look is due to see whether the instance may go;
@@ -104,7 +109,11 @@ func (in *Instance) idleOrNever() time.Time {
 	if in.always.Load() || in.waiters > 0 {
 		return time.Time{}
 	}
-	return in.idleAt()
+	at := in.idleAt()
+	if in.orphan() {
+		at = later(at, in.held(time.Time{})) // or who defines it again could log in at once
+	}
+	return at
 }
 
 // idle reports whether a keyed instance was not used for so long that it may
@@ -117,14 +126,18 @@ func (in *Instance) idle(now time.Time) bool {
 // wanted reports whether somebody waits for the token or used it since its
 // last issue; as long as there is none, since the last attempt. Only then does
 // a keyed instance log in: what nobody asks for any more must not take the
-// login rate from those who do.
+// login rate from those who do. It is called with in.mu held.
 func (in *Instance) wanted() bool {
-	return in.always.Load() || in.waiters > 0 || in.used.Load() >= in.wantedFrom
+	if in.always.Load() || in.waiters > 0 || in.asked {
+		return true
+	}
+	return !in.orphan() && in.used.Load() >= in.wantedFrom
 }
 
 // look is what the scheduler calls when the instance's time has come: it
 // starts a login or a save, or finds out what the instance has to wait for.
 func (in *Instance) look() {
+	in.claimParents()
 	in.mu.Lock()
 	now := time.Now()
 	if in.gone() || in.running {
@@ -134,22 +147,23 @@ func (in *Instance) look() {
 	in.leaveQueue()
 	save := in.claimSave(now)
 	idle := in.idle(now)
-	var input Input
+	var j job
 	var login bool
 	if !idle {
-		input, login = in.prepare(now)
+		j, login = in.prepare(now)
 	}
 	in.mu.Unlock()
 
-	e := in.pool.engine
+	e := in.engine
 	if save && !e.start(in.save) {
 		in.endSave(nil)
 	}
-	if login && !e.start(func() { in.login(input) }) {
+	if login && !e.start(func() { in.login(j) }) {
 		in.abandon()
+		j.done()
 	}
 	if idle {
-		in.pool.evictIdle(in)
+		e.evictIdle(in)
 		in.lookLater()
 	}
 }
@@ -170,16 +184,16 @@ func (in *Instance) lookLater() {
 
 // prepare claims the next login if it may start now. Otherwise it has arranged
 // for the next look. It is called with in.mu held.
-func (in *Instance) prepare(now time.Time) (Input, bool) {
+func (in *Instance) prepare(now time.Time) (job, bool) {
 	if at := in.nextLogin(now); at.IsZero() || at.After(now) {
 		in.plan()
-		return Input{}, false
+		return job{}, false
 	}
 	if !in.wanted() {
 		in.asleep.Store(true)
 		if !in.wanted() { // else used just now, by somebody who saw it awake
 			in.setLook(in.idleOrNever())
-			return Input{}, false
+			return job{}, false
 		}
 	}
 	in.asleep.Store(false)
@@ -187,31 +201,36 @@ func (in *Instance) prepare(now time.Time) (Input, bool) {
 	if !ready {
 		// A parent's next token wakes this instance.
 		in.setLook(in.idleOrNever())
-		return Input{}, false
+		return job{}, false
 	}
 	if !in.mayLogIn(now) {
-		return Input{}, false
+		return job{}, false
 	}
 	in.admitted = false
 	in.running = true
 	in.renewing, in.outdated = in.outdated, false
-	input := Input{Params: *in.params.Load(), Parents: tokens}
-	if cur := in.cur.Load(); cur != nil {
-		input.Previous = cur.token
+	o := in.owner.Load()
+	for _, parent := range o.parents {
+		parent.pin() // they are pinned already, so none is gone
 	}
-	return input, true
+	j := job{owner: o, work: o.pool.work.Load(), input: Input{Params: *o.params.Load(), Parents: tokens}}
+	if cur := in.cur.Load(); cur != nil {
+		j.input.Previous = cur.token
+	}
+	return j, true
 }
 
 // parentTokens returns a usable token of each parent. Where there is none, the
 // instance is registered to be woken by that parent. It is called with in.mu
 // held.
 func (in *Instance) parentTokens() (tokens []Token, ready bool) {
-	if len(in.parents) == 0 {
+	parents := in.owner.Load().parents
+	if len(parents) == 0 {
 		return nil, true
 	}
 	ready = true
-	tokens = make([]Token, len(in.parents))
-	for i, parent := range in.parents {
+	tokens = make([]Token, len(parents))
+	for i, parent := range parents {
 		t, ok := parent.Peek()
 		if !ok {
 			t, ok = parent.waitAsChild(in)
@@ -232,6 +251,7 @@ func (in *Instance) waitAsChild(child *Instance) (Token, bool) {
 		return t, true
 	}
 	in.adopt(child)
+	in.asked = true
 	in.plan()
 	return Token{}, false
 }

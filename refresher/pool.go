@@ -1,42 +1,60 @@
 package refresher
 
 import (
-	"container/heap"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Pool holds the instances of one token of one credential. Its methods may be
-// called concurrently.
+// Pool holds the instances of one token of one credential. It comes into
+// service and retires by a [Change]. Its methods may be called concurrently, also
+// after it has retired: whoever still has it gets instances that work, but are
+// not refreshed in the background.
 type Pool struct {
 	engine *Engine
-	def    Definition
-	single *Instance // the only instance of a pool that takes no Params
+	def    Definition           // who the token is; the rest of it is in work
+	work   atomic.Pointer[work] // never nil
+	// inService is written with Engine.rooms held.
+	inService atomic.Bool
+	// single is the only instance of a pool that takes no Params: pinned and
+	// kept while the pool is in service, nil before.
+	single *Instance
 	// volatile: a parameter may change without making another instance.
 	volatile bool
 
 	logins limiter      // logins_per_minute
 	queue  atomic.Int64 // instances that wait for a unit of it in the background
 
-	mu     sync.Mutex
-	recent recency // keyed instances, the least recently used first
+	recent recency // keyed instances while in service; under Engine.rooms
+}
+
+// work is what a reload may change of a token that stays the same. It is
+// immutable.
+type work struct {
+	recipe string
+	source Source
+	policy Policy
+	limits Limits
+}
+
+func newWork(d Definition) *work {
+	return &work{recipe: d.Recipe, source: d.Source, policy: d.Policy.withDefaults(), limits: d.Limits.withDefaults()}
 }
 
 func newPool(e *Engine, d Definition) *Pool {
-	p := &Pool{engine: e, def: d}
+	p := &Pool{engine: e}
+	p.work.Store(newWork(d))
+	d.Recipe, d.Source, d.Policy, d.Limits = "", nil, Policy{}, Limits{}
+	p.def = d
 	p.volatile = slices.ContainsFunc(d.Params, func(q Param) bool { return !q.Identity })
-	p.logins.bucket = newBucket(d.Limits.LoginsPerMinute, p.loginEvery())
+	p.logins.bucket = newBucket(p.work.Load().limits.LoginsPerMinute, p.loginEvery())
 	return p
 }
 
 // loginEvery returns how often a unit of the login rate comes back.
-func (p *Pool) loginEvery() time.Duration {
-	return time.Minute / time.Duration(p.def.Limits.LoginsPerMinute)
-}
+func (p *Pool) loginEvery() time.Duration { return p.work.Load().limits.loginEvery() }
 
 // Keyed reports whether the pool takes Params: it then has an instance for
 // each of their values.
@@ -54,7 +72,7 @@ func (p *Pool) Token() string { return p.def.Token }
 // An instance that has to be made may not fit in the credential's limits:
 // *[LimitError].
 func (p *Pool) Instance(params Params) (*Instance, error) {
-	if p.single != nil {
+	if p.single != nil && p.single.pin() {
 		return p.single, nil
 	}
 	return p.find(params)
@@ -63,10 +81,16 @@ func (p *Pool) Instance(params Params) (*Instance, error) {
 func (p *Pool) find(params Params) (*Instance, error) {
 	key := p.key(params)
 	if in := p.pinned(key, params); in != nil {
-		return in, nil
+		if !p.claims(in) {
+			return in, nil
+		}
+		in.Release() // until there is room for it
 	}
 	return p.make(key, params)
 }
+
+// claims reports whether in is an orphan that is to work for p from now on.
+func (p *Pool) claims(in *Instance) bool { return in.orphan() && p.inService.Load() }
 
 // pinned returns the instance of key with one more pin, or nil.
 func (p *Pool) pinned(key StoreKey, params Params) *Instance {
@@ -75,61 +99,71 @@ func (p *Pool) pinned(key StoreKey, params Params) *Instance {
 		return nil
 	}
 	in := v.(*Instance)
-	if in.pins.Add(1) <= evictedPins/2 {
+	if !in.pin() {
 		// Evicted in this moment. Whoever evicts it takes it out of the table;
 		// doing that here as well spares waiting for it.
 		p.engine.table.CompareAndDelete(key, v)
 		return nil
 	}
 	// The values of another credential's request may stand in another order.
-	if in.pool == p && p.volatile {
-		in.setParams(params)
+	if o := in.owner.Load(); o.pool == p && p.volatile {
+		in.setParams(o, params)
 	}
 	return in
 }
 
-// make makes the instance of key, unless somebody else just did.
+// make makes the instance of key, or claims an orphan of that key, unless
+// somebody else just did.
 func (p *Pool) make(key StoreKey, params Params) (*Instance, error) {
 	parents, err := p.pinParents(params)
 	if err != nil {
 		return nil, err
 	}
-	in, made, err := p.insert(key, params, parents)
-	if !made {
+	o := newOwner(p, params, parents)
+	in, owns, err := p.insert(key, o)
+	if !owns {
 		release(parents)
 	}
 	return in, err
 }
 
-// insert finds room for one more instance and puts it into the table. Somebody
-// else's instance of that key is returned instead if it came first; made says
-// which.
-func (p *Pool) insert(key StoreKey, params Params, parents []*Instance) (in *Instance, made bool, err error) {
+// insert finds room for one more instance and puts it into the table, with that
+// owner. Somebody else's instance of that key is returned instead if it came
+// first; owns says which.
+func (p *Pool) insert(key StoreKey, o *owner) (in *Instance, owns bool, err error) {
 	evicted := 0
-	p.mu.Lock()
+	p.engine.rooms.Lock()
 	defer func() {
-		p.mu.Unlock()
+		p.engine.rooms.Unlock()
 		for range evicted { // observers are called without a lock
 			p.observeEvicted()
 		}
 	}()
 	for {
-		if in := p.pinned(key, params); in != nil {
+		in := p.pinned(key, *o.params.Load())
+		if in != nil && !p.claims(in) {
 			return in, false, nil
 		}
-		n, err := p.makeRoom()
+		n, err := p.makeRoom(in == nil)
 		evicted += n
-		if err != nil {
+		switch {
+		case err != nil && in != nil:
+			in.Release()
 			return nil, false, err
+		case err != nil:
+			return nil, false, err
+		case in != nil:
+			in.become(o)
+			return in, true, nil
 		}
-		if in := p.place(newInstance(p, key, params, parents)); in != nil {
+		if in := p.place(newInstance(p.engine, key, o)); in != nil {
 			return in, true, nil
 		}
 	}
 }
 
 // place puts in into the table and the plan, unless there is one of its key. It
-// is called with p.mu held.
+// is called with Engine.rooms held.
 func (p *Pool) place(in *Instance) *Instance {
 	// Whoever finds it in the table waits for the lock before the rest is done.
 	in.mu.Lock()
@@ -139,10 +173,21 @@ func (p *Pool) place(in *Instance) *Instance {
 	}
 	if p.Keyed() {
 		in.admitted = p.takeLogin() == 0 // makeRoom saw that there is a unit
-		heap.Push(&p.recent, in)
 	}
+	p.list(in)
 	in.plan()
 	return in
+}
+
+// list puts an instance of this pool where those are that may be evicted, if it
+// is one of them. It is called with Engine.rooms held.
+func (p *Pool) list(in *Instance) {
+	switch {
+	case !p.inService.Load():
+		in.enterRoom(&p.engine.orphans)
+	case p.Keyed():
+		in.enterRoom(&p.recent)
+	}
 }
 
 func (p *Pool) pinParents(params Params) ([]*Instance, error) {
@@ -178,6 +223,9 @@ func release(pinned []*Instance) {
 // published first, MinInterval is kept, and the current token serves
 // meanwhile. A login that failed for good is tried again.
 func (p *Pool) Renew() {
+	if !p.inService.Load() {
+		return
+	}
 	for _, in := range p.instances() {
 		in.renew()
 	}
@@ -204,7 +252,7 @@ func (p *Pool) key(params Params) StoreKey {
 // made for an equal key counts there.
 func (p *Pool) Status() PoolStatus {
 	s := PoolStatus{
-		Credential: p.def.Credential, Token: p.def.Token, Recipe: p.def.Recipe,
+		Credential: p.def.Credential, Token: p.def.Token, Recipe: p.work.Load().recipe,
 		Keyed: p.Keyed(), Phases: map[Phase]int{},
 	}
 	for _, in := range p.instances() {
@@ -224,7 +272,24 @@ func (p *Pool) instances() []*Instance {
 	if p.single != nil {
 		return []*Instance{p.single}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.engine.rooms.Lock()
+	defer p.engine.rooms.Unlock()
 	return slices.Clone(p.recent)
+}
+
+// Retry has every login that failed tried again soon, because something has
+// changed that may have been in its way, the network's settings for instance.
+// Tokens that are there stay. MinInterval is kept, and so is the patience that an
+// upstream asked for.
+func (p *Pool) Retry() {
+	if !p.inService.Load() {
+		return
+	}
+	for _, in := range p.instances() {
+		in.mu.Lock()
+		if in.lastErr != nil {
+			in.unblock()
+		}
+		in.mu.Unlock()
+	}
 }

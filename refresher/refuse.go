@@ -17,7 +17,7 @@ func (in *Instance) Reject(t Token, c Cause) Rejection {
 	ev := in.event(Refused)
 	in.mu.Unlock()
 	ev.Generation, ev.Signal, ev.By, ev.Rejection = t.Generation, c.Signal, c.By, r
-	in.pool.engine.observe(ev)
+	in.engine.observe(ev)
 	return r
 }
 
@@ -26,7 +26,7 @@ func (in *Instance) reject(t Token, c Cause, now time.Time) Rejection {
 	switch {
 	case cur == nil || cur.token.Generation != t.Generation || !cur.usable:
 		return Stale
-	case now.Before(in.passing), in.logins.free(now, in.pool.def.Policy.MaxPerHour).After(now):
+	case now.Before(in.passing), in.logins.free(now, in.policy().MaxPerHour).After(now):
 		return OverBudget
 	case !in.budget(c.By).spend(t.Generation, now):
 		return OverBudget
@@ -67,7 +67,7 @@ func (in *Instance) Accepted(refused Token, by string) {
 // generation; if it was refused, it stays so. Offer reports whether anything
 // changed.
 func (in *Instance) Offer(used, renewed Token) bool {
-	renewed, replaced := believable(renewed, in.pool.engine.now())
+	renewed, replaced := believable(renewed, in.engine.now())
 	in.mu.Lock()
 	cur := in.cur.Load()
 	if renewed.Value.IsEmpty() || cur == nil || cur.token.Generation != used.Generation {
@@ -94,7 +94,7 @@ func (in *Instance) Offer(used, renewed Token) bool {
 	ev := in.event(Renewed)
 	ev.ExpiryReplaced = replaced
 	in.mu.Unlock()
-	in.pool.engine.observe(ev)
+	in.engine.observe(ev)
 	tell(children)
 	return true
 }

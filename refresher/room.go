@@ -7,21 +7,22 @@ import (
 
 // makeRoom sees to it that one more keyed instance fits: within the rate of
 // logins, and by evicting the least recently used instance that nobody needs.
-// It returns how many it evicted, and is called with p.mu held.
-func (p *Pool) makeRoom() (evicted int, err error) {
+// It returns how many it evicted, and is called with Engine.rooms held. One that
+// is there already, an orphan, needs no login.
+func (p *Pool) makeRoom(login bool) (evicted int, err error) {
 	if !p.Keyed() {
 		return 0, nil
 	}
-	if wait := p.logins.wait(time.Now()); wait > 0 {
+	if wait := p.logins.wait(time.Now()); login && wait > 0 {
 		return 0, p.limited("logins_per_minute", wait)
 	}
-	if len(p.recent) < p.def.Limits.Max {
-		return 0, nil
+	// More than one has to go where a reload has made the room smaller.
+	for most := p.work.Load().limits.Max; len(p.recent) >= most; evicted++ {
+		if !p.engine.evictOldest(&p.recent) {
+			return evicted, p.limited("instances", time.Second)
+		}
 	}
-	if !p.evictOldest() {
-		return 0, p.limited("instances", time.Second)
-	}
-	return 1, nil
+	return evicted, nil
 }
 
 func (p *Pool) limited(reason string, wait time.Duration) error {
@@ -30,35 +31,35 @@ func (p *Pool) limited(reason string, wait time.Duration) error {
 
 // evictOldest evicts the least recently used instance without pins, waiters or
 // a running login. The heap is brought up to date on the way, so that a use
-// costs nothing but noting its time. It is called with p.mu held.
-func (p *Pool) evictOldest() bool {
-	now := int64(time.Since(p.engine.epoch))
+// costs nothing but noting its time. It is called with Engine.rooms held.
+func (e *Engine) evictOldest(room *recency) bool {
+	now := int64(time.Since(e.epoch))
 	// Each instance is looked at twice at most: once to learn that it was used
 	// since it was listed, once to learn that somebody needs it now.
-	for step := range 2 * len(p.recent) {
-		in := p.recent[0]
+	for step := range 2 * len(*room) {
+		in := (*room)[0]
 		used := in.used.Load()
 		switch {
 		case used > in.listed:
 			in.listed = used
-		case p.evict(in):
+		case e.evict(in):
 			return true
 		default:
 			// In use at this moment. It goes behind all others, also behind
 			// those of the same time.
 			in.listed = max(in.listed, now) + 1 + int64(step)
 		}
-		heap.Fix(&p.recent, 0)
+		heap.Fix(room, 0)
 	}
 	return false
 }
 
 // evictIdle evicts in if it is still unused since its deadline.
-func (p *Pool) evictIdle(in *Instance) {
-	p.mu.Lock()
-	evicted := !time.Now().Before(in.idleAt()) && p.evict(in)
-	p.mu.Unlock()
-	if evicted {
+func (e *Engine) evictIdle(in *Instance) {
+	e.rooms.Lock()
+	evicted := !time.Now().Before(in.idleAt()) && e.evict(in)
+	e.rooms.Unlock()
+	if p := in.pool(); evicted && p.inService.Load() {
 		p.observeEvicted()
 	}
 }
@@ -67,23 +68,22 @@ func (p *Pool) observeEvicted() {
 	p.engine.observe(Event{Kind: Evicted, Credential: p.def.Credential, Token: p.def.Token, Keyed: true})
 }
 
-// evict removes in unless somebody needs it. It is called with p.mu held.
-func (p *Pool) evict(in *Instance) bool {
+// evict removes in unless somebody needs it. It is called with Engine.rooms
+// held.
+func (e *Engine) evict(in *Instance) bool {
 	in.mu.Lock()
-	if in.running || in.saving || in.waiters > 0 || in.always.Load() || !in.pins.CompareAndSwap(0, evictedPins) {
+	if in.running || in.saving || in.waiters > 0 || !in.pins.CompareAndSwap(0, evictedPins) {
 		in.mu.Unlock()
 		return false
 	}
 	in.leaveQueue()
-	p.engine.sched.set(in, time.Time{})
+	e.sched.set(in, time.Time{})
+	in.leaveParents()
 	in.mu.Unlock()
-	p.engine.table.CompareAndDelete(in.key, in)
-	heap.Remove(&p.recent, in.place)
-	for _, parent := range in.parents {
-		parent.forgetChild(in)
-		parent.Release()
-	}
-	if f, ok := p.engine.store.(interface{ Forget(StoreKey) }); ok {
+	e.table.CompareAndDelete(in.key, in)
+	in.leaveRoom()
+	release(in.owner.Load().parents)
+	if f, ok := e.store.(interface{ Forget(StoreKey) }); ok {
 		f.Forget(in.key)
 	}
 	return true
@@ -102,8 +102,8 @@ func (in *Instance) admit() error {
 	if in.always.Load() || in.running || in.admitted || in.waiters > 0 || in.failures > 0 || in.cur.Load() == nil {
 		return nil // not its first waiter, or a login that back-off or a chain holds up
 	}
-	if wait := in.pool.takeLogin(); wait > 0 {
-		return in.pool.limited("logins_per_minute", wait)
+	if wait := in.pool().takeLogin(); wait > 0 {
+		return in.pool().limited("logins_per_minute", wait)
 	}
 	in.admitted = true
 	return nil
@@ -114,7 +114,7 @@ func (in *Instance) admit() error {
 // for one look again one after the other: if all came back for the next unit,
 // thousands would wake for every login. It is called with in.mu held.
 func (in *Instance) mayLogIn(now time.Time) bool {
-	p := in.pool
+	p := in.pool()
 	if in.always.Load() || in.admitted {
 		return true
 	}
@@ -128,11 +128,11 @@ func (in *Instance) mayLogIn(now time.Time) bool {
 	return false
 }
 
-// leaveQueue is called with in.mu held.
+// leaveQueue is called with in.mu held, before the owner changes.
 func (in *Instance) leaveQueue() {
 	if in.queued {
 		in.queued = false
-		in.pool.queue.Add(-1)
+		in.pool().queue.Add(-1)
 	}
 }
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Runs the suites of test/interop against the binary, and compares
-# docs/conformance.md with what they found. With UPDATE=1 it writes that page.
-# Arguments go to `go test`, such as -run TestGRPC.
+# docs/conformance.md with what they found; and those of test/deploy, which check
+# the examples for Kubernetes, systemd and Compose. With UPDATE=1 that page and the
+# copies of the alerting rules are written. Arguments go to `go test`, such as
+# -run TestGRPC.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
-# Servers of others that some suites put behind attache or before it.
-tools=(nginx haproxy)
+# Servers of others that some suites put behind attache, before it or beside it, or
+# that attache keeps certificates in.
+tools=(nginx haproxy prometheus redis-server)
 
 mapfile -t wanted < <(provide "${tools[@]}")
 if ((${#wanted[@]} > 0)); then
@@ -21,4 +24,11 @@ update=()
 if [ -n "${UPDATE:-}" ]; then
 	update=(-args -update)
 fi
-(cd test/interop && go test -count=1 -timeout=20m -json "$@" . "${update[@]}") | go run ./scripts/testreport
+suites() {
+	local module ok=0
+	for module in interop deploy; do
+		(cd "test/$module" && go test -count=1 -timeout=20m -json "$@" . "${update[@]}") || ok=1
+	done
+	return "$ok"
+}
+suites "$@" | go run ./scripts/testreport

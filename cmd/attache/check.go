@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"attache/internal/config"
+	"attache/internal/watch"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 )
@@ -65,11 +66,14 @@ func noFile(name string) error {
 }
 
 // loadConfig is [config.Load], and says what to do when there is no such file.
-func loadConfig(file string) (*config.Config, error) {
+func loadConfig(file string) (*config.Config, error) { return loadAnew(file, &watch.Files{}) }
+
+// loadAnew is loadConfig for [config.LoadAnew].
+func loadAnew(file string, files *watch.Files) (*config.Config, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, noFile(file)
 	}
-	return config.Load(file)
+	return config.LoadAnew(file, files)
 }
 
 // filesOf returns name itself, or the YAML files of the folder name.

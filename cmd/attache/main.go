@@ -83,12 +83,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := root.ExecuteContext(ctx)
 	var problems yamldoc.Problems
 	var usage *usageError
+	var unhealthy *unhealthyError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, problems)
 		return exitUsage
+	case errors.As(err, &unhealthy):
+		fmt.Fprintln(stdout, unhealthy)
+		return exitFailed
 	case errors.Is(err, app.ErrDrainCut):
 		fmt.Fprintf(stderr, "attache: %v\n", err)
 		return exitCut
@@ -135,7 +139,7 @@ them fresh in the background.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newEmulate(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newEmulate(), newHealthcheck(), newCA(), newVersion())
 	return root
 }
 

@@ -1,6 +1,7 @@
 // Package admin owns what attache tells about itself over HTTP: health,
-// metrics and the state of every token and route. It changes nothing and holds
-// no secret: tokens reach it as [refresher.PoolStatus], which has none.
+// metrics and the state of every token and route; and its two verbs, which
+// reload the configuration and end the process. It holds no secret: tokens reach
+// it as [refresher.PoolStatus], which has none.
 //
 // It comes as two handlers. [Admin.Handler] is for the admin listener and
 // explains; the caller guards it against foreign Hosts and Origins.
@@ -9,13 +10,13 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"attache/refresher"
@@ -38,9 +39,34 @@ type Config struct {
 	Heartbeat func() time.Time
 	// Routes returns the routes in service; nil: none are shown.
 	Routes func() []Route
+	// Loaded returns what is known of the configuration in service; nil: nothing
+	// is shown of it.
+	Loaded func() Configuration
+	// Reload loads the configuration anew and returns once it is in service, or
+	// why it is not; the text is shown to whoever asked. Nil: there is no
+	// /-/reload.
+	Reload func(context.Context) error
 	// Metrics serves /metrics; it must be set. It answers GET and HEAD, and
 	// what it writes may be seen by everybody.
 	Metrics http.Handler
+}
+
+// Configuration is what is shown of the configuration.
+type Configuration struct {
+	// File is the name of the file that it was read from.
+	File string
+	// Loaded is when the one in service was put there.
+	Loaded time.Time
+	// Reload is the last try to load it anew; nil: nobody tried.
+	Reload *Reload
+}
+
+// Reload is what became of a try to load the configuration anew.
+type Reload struct {
+	At time.Time
+	// Err says why the configuration before stayed in service; nil: it was
+	// replaced. It must hold no secret.
+	Err error
 }
 
 // Route is what is shown of a route.
@@ -80,34 +106,54 @@ func New(cfg Config) (*Admin, error) {
 	return &Admin{cfg: cfg, started: now, health: newHealth(now)}, nil
 }
 
-// Handler returns the handler of the admin listener.
-func (a *Admin) Handler() http.Handler {
-	e := endpoints{
+// Handler returns the handler of the admin listener. quit makes the process drain
+// and end, and returns at once; nil: there is no /-/quit.
+func (a *Admin) Handler(quit func()) http.Handler {
+	read := map[string]http.HandlerFunc{
 		"/metrics":    a.cfg.Metrics.ServeHTTP,
 		"/livez":      a.probe(a.live, true),
 		"/readyz":     a.probe(a.ready, true),
 		"/startupz":   a.probe(a.startup, true),
 		"/api/status": a.status,
 	}
-	list := "attache " + a.cfg.Version + "\n\n" + strings.Join(slices.Sorted(maps.Keys(e)), "\n") + "\n"
-	e["/"] = func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, list) }
-	return e
+	act := map[string]http.HandlerFunc{}
+	if a.cfg.Reload != nil {
+		act["/-/reload"] = a.reload
+	}
+	if quit != nil {
+		act["/-/quit"] = func(w http.ResponseWriter, _ *http.Request) {
+			text(w, http.StatusAccepted, "draining\n") // first: there may be no second
+			quit()
+		}
+	}
+	list := "attache " + a.cfg.Version + "\n\n"
+	for _, path := range slices.Sorted(maps.Keys(read)) {
+		list += path + "\n"
+	}
+	for _, path := range slices.Sorted(maps.Keys(act)) {
+		list += path + " (POST)\n"
+	}
+	read["/"] = func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, list) }
+	return endpoints{read: read, act: act}
 }
 
 // Probes returns the handler of the probes listener: /metrics, /livez, /readyz
 // and /startupz alone.
 func (a *Admin) Probes() http.Handler {
-	return endpoints{
+	return endpoints{read: map[string]http.HandlerFunc{
 		"/metrics":  a.cfg.Metrics.ServeHTTP,
 		"/livez":    a.probe(a.live, false),
 		"/readyz":   a.probe(a.ready, false),
 		"/startupz": a.probe(a.startup, false),
-	}
+	}}
 }
 
 // endpoints finds a handler by the exact path. Nothing is cleaned, decoded
-// twice or redirected, and everything can be read only.
-type endpoints map[string]http.HandlerFunc
+// twice or redirected.
+type endpoints struct {
+	read map[string]http.HandlerFunc // by GET and HEAD
+	act  map[string]http.HandlerFunc // by POST
+}
 
 func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -119,16 +165,44 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 
-	serve, ok := e[r.URL.Path]
+	read, readable := e.read[r.URL.Path]
+	act, acts := e.act[r.URL.Path]
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case !ok:
-		text(w, http.StatusNotFound, "not found\n")
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case readable && isRead:
+		read(w, r)
+	case readable:
 		h.Set("Allow", "GET, HEAD")
 		text(w, http.StatusMethodNotAllowed, "only GET and HEAD are allowed here\n")
+	case acts && r.Method == http.MethodPost:
+		sameOrigin(act).ServeHTTP(w, r)
+	case acts:
+		h.Set("Allow", "POST")
+		text(w, http.StatusMethodNotAllowed, "only POST is allowed here\n")
 	default:
-		serve(w, r)
+		text(w, http.StatusNotFound, "not found\n")
 	}
+}
+
+// sameOrigin returns act for requests that no page of another origin sent. The
+// guard in front lets all pages of this machine in, whatever their port; to
+// read, not to act.
+func sameOrigin(act http.HandlerFunc) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		text(w, http.StatusForbidden, "a web page of another origin cannot do this\n")
+	}))
+	return protection.Handler(act)
+}
+
+// reload answers once the new configuration is in service. A configuration that
+// is wrong is the caller's mistake, not the server's.
+func (a *Admin) reload(w http.ResponseWriter, r *http.Request) {
+	if err := a.cfg.Reload(r.Context()); err != nil {
+		text(w, http.StatusUnprocessableEntity, err.Error()+"\nThe configuration before stays in service.\n")
+		return
+	}
+	text(w, http.StatusOK, "reloaded\n")
 }
 
 func text(w http.ResponseWriter, code int, body string) {

@@ -81,7 +81,7 @@ func TestEndpoints(t *testing.T) {
 		for name, side := range map[string]struct {
 			h    http.Handler
 			want int
-		}{"admin": {a.Handler(), tt.admin}, "probes": {a.Probes(), tt.probes}} {
+		}{"admin": {a.Handler(nil), tt.admin}, "probes": {a.Probes(), tt.probes}} {
 			for _, method := range []string{"GET", "HEAD"} {
 				if w := do(side.h, method, tt.path); w.Code != side.want {
 					t.Errorf("%s: %s %s: %d, want %d", name, method, tt.path, w.Code, side.want)
@@ -109,7 +109,7 @@ func TestHeaders(t *testing.T) {
 		{"GET", "/nowhere", "text/plain; charset=utf-8"},
 		{"POST", "/livez", "text/plain; charset=utf-8"},
 	} {
-		h := do(a.Handler(), tt.method, tt.path).Header()
+		h := do(a.Handler(nil), tt.method, tt.path).Header()
 		for name, want := range map[string]string{
 			"Content-Type":                 tt.contentType,
 			"Cache-Control":                "no-store",
@@ -128,7 +128,7 @@ func TestHeaders(t *testing.T) {
 func TestIndexListsTheEndpoints(t *testing.T) {
 	a := (&fake{}).admin(t)
 	want := "attache 1.2.3\n\n/api/status\n/livez\n/metrics\n/readyz\n/startupz\n"
-	if got := do(a.Handler(), "GET", "/").Body.String(); got != want {
+	if got := do(a.Handler(nil), "GET", "/").Body.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -167,7 +167,7 @@ func TestOptionalConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/startupz", "/readyz", "/api/status"} {
-		if w := do(a.Handler(), "GET", path); w.Code != 200 {
+		if w := do(a.Handler(nil), "GET", path); w.Code != 200 {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 func code(t *testing.T, a *Admin, path string) int {
 	t.Helper()
-	onAdmin, onProbes := do(a.Handler(), "GET", path).Code, do(a.Probes(), "GET", path).Code
+	onAdmin, onProbes := do(a.Handler(nil), "GET", path).Code, do(a.Probes(), "GET", path).Code
 	if onAdmin != onProbes {
 		t.Errorf("%s: %d on the admin listener, %d on the probes listener", path, onAdmin, onProbes)
 	}
@@ -90,7 +90,7 @@ func TestWhyIsToldOnTheAdminListenerAlone(t *testing.T) {
 	a := f.admin(t)
 	want := "no token yet: corp.access: throttled: login.internal answered 429\nno token yet: other.token\n"
 	for _, path := range []string{"/startupz", "/readyz"} {
-		if got := do(a.Handler(), "GET", path).Body.String(); got != want {
+		if got := do(a.Handler(nil), "GET", path).Body.String(); got != want {
 			t.Errorf("%s: got %q, want %q", path, got, want)
 		}
 		if got := do(a.Probes(), "GET", path).Body.String(); got != "no\n" {
@@ -98,7 +98,7 @@ func TestWhyIsToldOnTheAdminListenerAlone(t *testing.T) {
 		}
 	}
 	a.Drain()
-	if got := do(a.Handler(), "GET", "/readyz").Body.String(); !strings.HasPrefix(got, "draining") {
+	if got := do(a.Handler(nil), "GET", "/readyz").Body.String(); !strings.HasPrefix(got, "draining") {
 		t.Errorf("/readyz while draining: %q", got)
 	}
 }
@@ -125,7 +125,7 @@ func TestLiveFollowsTheHeartbeat(t *testing.T) {
 		live(200, "30 s later")
 		time.Sleep(time.Second)
 		live(503, "31 s later")
-		if got := do(a.Handler(), "GET", "/livez").Body.String(); got != "the token scheduler has stood still for 31s\n" {
+		if got := do(a.Handler(nil), "GET", "/livez").Body.String(); got != "the token scheduler has stood still for 31s\n" {
 			t.Errorf("why: %q", got)
 		}
 		f.beat = time.Now()

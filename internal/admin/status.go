@@ -19,9 +19,24 @@ type statusDoc struct {
 	GoVersion string     `json:"go_version"`
 	Now       time.Time  `json:"now"`
 	Started   time.Time  `json:"started"`
+	Config    *configDoc `json:"config,omitempty"`
 	Health    healthDoc  `json:"health"`
 	Tokens    []tokenDoc `json:"tokens"`
 	Routes    []routeDoc `json:"routes"`
+}
+
+// configDoc is the configuration in service, and what became of the last try to
+// replace it.
+type configDoc struct {
+	File       string     `json:"file"`
+	Loaded     time.Time  `json:"loaded,omitzero"`
+	LastReload *reloadDoc `json:"last_reload,omitempty"`
+}
+
+type reloadDoc struct {
+	At    time.Time `json:"at"`
+	OK    bool      `json:"ok"`
+	Error string    `json:"error,omitempty"`
 }
 
 type healthDoc struct {
@@ -88,6 +103,7 @@ func (a *Admin) status(w http.ResponseWriter, _ *http.Request) {
 		GoVersion: runtime.Version(),
 		Now:       shown(time.Now()),
 		Started:   shown(a.started),
+		Config:    a.configuration(),
 		Health:    healthDoc{Startup: startup, Ready: startup && !draining, Live: a.live() == "", Draining: draining},
 		Tokens:    []tokenDoc{},
 		Routes:    []routeDoc{},
@@ -103,6 +119,21 @@ func (a *Admin) status(w http.ResponseWriter, _ *http.Request) {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false) // for people with curl; nosniff keeps browsers off
 	enc.Encode(doc)          // a client that left is no concern of ours
+}
+
+func (a *Admin) configuration() *configDoc {
+	if a.cfg.Loaded == nil {
+		return nil
+	}
+	c := a.cfg.Loaded()
+	doc := &configDoc{File: c.File, Loaded: shown(c.Loaded)}
+	if r := c.Reload; r != nil {
+		doc.LastReload = &reloadDoc{At: shown(r.At), OK: r.Err == nil}
+		if r.Err != nil {
+			doc.LastReload.Error = r.Err.Error()
+		}
+	}
+	return doc
 }
 
 func (a *Admin) token(p refresher.PoolStatus) tokenDoc {

@@ -48,7 +48,7 @@ func TestStatus(t *testing.T) {
 		}
 		a := f.admin(t)
 		time.Sleep(1500 * time.Millisecond)
-		w := do(a.Handler(), "GET", "/api/status")
+		w := do(a.Handler(nil), "GET", "/api/status")
 		if w.Code != 200 || !json.Valid(w.Body.Bytes()) {
 			t.Fatalf("status %d, %s", w.Code, w.Body)
 		}
@@ -80,7 +80,7 @@ func TestStatusOfHealth(t *testing.T) {
 		check := func(want healthDoc) {
 			t.Helper()
 			var doc struct{ Health healthDoc }
-			if err := json.Unmarshal(do(a.Handler(), "GET", "/api/status").Body.Bytes(), &doc); err != nil {
+			if err := json.Unmarshal(do(a.Handler(nil), "GET", "/api/status").Body.Bytes(), &doc); err != nil {
 				t.Fatal(err)
 			}
 			if doc.Health != want {
@@ -99,7 +99,7 @@ func TestStatusOfHealth(t *testing.T) {
 
 // Nothing to show is an empty list, not null.
 func TestStatusOfNothing(t *testing.T) {
-	got := do((&fake{}).admin(t).Handler(), "GET", "/api/status").Body.String()
+	got := do((&fake{}).admin(t).Handler(nil), "GET", "/api/status").Body.String()
 	for _, want := range []string{`"tokens": []`, `"routes": []`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not in\n%s", want, got)

@@ -31,13 +31,15 @@ func TestAcceptsGoodFiles(t *testing.T) {
 		}
 	}
 	cert, key := testCertificate(t)
-	for _, name := range []string{"tls/ca.pem", "tls/cert.pem"} {
+	for _, name := range []string{"tls/ca.pem", "tls/cert.pem", "tls/old.pem"} {
 		writeText(t, filepath.Join(root, name), cert)
 	}
 	t.Setenv("CONFIG_TEST_KEY", key)
+	t.Setenv("CONFIG_TEST_OLD_KEY", key)
+	t.Setenv("CONFIG_TEST_REDIS", "redis://redis.example.com")
 	t.Setenv("CONFIG_TEST_PROXY", "http://proxy.example.com:3128")
-	for _, name := range []string{"CONFIG_TEST_LINE", "CONFIG_TEST_SECRET", "AICC_APP_KEY", "SECRET"} {
-		t.Setenv(name, "a-value-that-is-long-enough")
+	for _, name := range []string{"CONFIG_TEST_LINE", "CONFIG_TEST_SECRET", "CONFIG_TEST_HMAC", "CONFIG_TEST_LONG", "AICC_APP_KEY", "SECRET"} {
+		t.Setenv(name, "a-value-that-is-long-enough-for-all")
 	}
 	files, _ := filepath.Glob(filepath.Join(testdata, "good", "*.yaml"))
 	if len(files) == 0 {
@@ -129,7 +131,10 @@ func build(t *testing.T, cfg *config.Config) {
 	if cfg.Handout != nil {
 		listenAnywhere(t, &cfg.Handout.Listener)
 	}
-	cfg.Admin = "127.0.0.1:0"
+	if cfg.Certificates != nil {
+		cfg.Certificates = &config.Certificates{Folder: t.TempDir()}
+	}
+	cfg.Admin.Address = "127.0.0.1:0"
 	if cfg.Probes != "" {
 		cfg.Probes = "127.0.0.1:0"
 	}
@@ -137,11 +142,17 @@ func build(t *testing.T, cfg *config.Config) {
 	if err != nil {
 		t.Fatalf("package config accepts the file, but: %v", err)
 	}
-	a.closeListeners()
+	for _, d := range *a.doors.Load() {
+		d.socket.Close()
+	}
+	a.prepared.Discard()
 }
 
 // listenAnywhere makes a listener one that there is room for on this machine.
 func listenAnywhere(t *testing.T, l *config.Listener) {
+	if l.TLS != nil && l.TLS.ACME != nil && l.TLS.ACME.HTTP != "" {
+		l.TLS.ACME.HTTP = "127.0.0.1:0"
+	}
 	if s := l.Unix; s != nil {
 		*s = config.Socket{Path: filepath.Join(t.TempDir(), "s"), Mode: s.Mode, UID: -1, GID: -1}
 		return

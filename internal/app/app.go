@@ -1,6 +1,12 @@
 // Package app puts attache together: from a configuration it makes the token
-// engine, the proxy, the metrics and the admin API, and runs them until it is
-// told to stop. It is the only package that knows all others.
+// engine, the proxy, the metrics and the admin API, runs them until it is told
+// to stop, and meanwhile takes up changes of the configuration. It is the only
+// package that knows all others.
+//
+// What one configuration makes is a setup. To reload is to build the next setup
+// beside the one in service, open what it listens on, and only then swap: until
+// then nothing has happened, so a configuration that cannot be served changes
+// nothing. Requests that are under way finish in the setup they began in.
 package app
 
 import (
@@ -9,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,79 +24,84 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"attache/internal/admin"
+	"attache/internal/certs"
 	"attache/internal/config"
+	"attache/internal/watch"
 	"attache/metrics"
+	"attache/proxy"
 	"attache/refresher"
 )
 
-// drainTimeout bounds how long requests in flight may take to finish.
-const drainTimeout = 30 * time.Second
-
-// ErrDrainCut says that requests were still in flight when the time for the
-// drain was over.
-var ErrDrainCut = errors.New("requests in flight did not finish in time and were cut off")
-
 // Options configure an [App].
 type Options struct {
-	Config            *config.Config // must be set
-	Log               *slog.Logger   // must be set
+	Config *config.Config // must be set
+	Log    *slog.Logger   // must be set
+	// Level is that of Log, and follows the configuration; nil: it stays.
+	Level             *slog.LevelVar
 	Version, Revision string
+	// Load loads the configuration anew, and adds to the files what it reads;
+	// see [config.LoadAnew]. Nil: the configuration stays as it is.
+	Load func(*watch.Files) (*config.Config, error)
+	// Files are those that Config was read from; nil: none.
+	Files *watch.Files
 }
 
 // App is a running or startable attache. Its methods may be called
 // concurrently, [App.Run] once.
 type App struct {
 	log      *slog.Logger
+	level    *slog.LevelVar
+	version  string
 	engine   *refresher.Engine
+	metrics  *metrics.Metrics
 	admin    *admin.Admin
-	tokens   tokens
-	secrets  *secretFiles
 	registry *prometheus.Registry
-	data     []server // take the application's requests
-	control  []server // admin and probes
+	current  atomic.Pointer[setup]
+	certs    *certs.Certificates
+	prepared *certs.Change // of the first configuration; Run commits it
+	reloads  *reloads
+	quit     chan struct{} // receives when /-/quit was called
+
+	// doors is written by New and, while Run runs, by the goroutine of reloads.
+	doors    atomic.Pointer[[]*door]
+	opened   bool          // Run runs: what is opened now serves at once
+	draining chan struct{} // closed when the drain begins
+	retired  sync.WaitGroup
+	streams  proxy.Streams
+	parts    sync.WaitGroup
+	broken   chan error // a listener ended by itself
 }
 
 // New makes everything and opens the listeners, so that an address that is
 // taken is an error here. Requests are answered once Run runs.
 func New(opt Options) (*App, error) {
-	a := &App{log: opt.Log, registry: prometheus.NewRegistry()}
+	a := &App{
+		log: opt.Log, level: opt.Level, version: opt.Version, registry: prometheus.NewRegistry(),
+		quit: make(chan struct{}, 1), draining: make(chan struct{}), broken: make(chan error, 1),
+	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m, err := metrics.New(metrics.Config{
+	a.doors.Store(&[]*door{})
+	var err error
+	a.metrics, err = metrics.New(metrics.Config{
 		Registerer: a.registry, Version: opt.Version, Revision: opt.Revision, Status: a.Tokens,
+		Certificates: a.certificateStatus,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.certs = certs.New(certs.Config{Log: opt.Log, Issued: a.metrics.CertificateIssued})
 	a.engine = refresher.New(refresher.Config{Observe: func(ev refresher.Event) {
-		m.Observe(ev)
+		a.metrics.Observe(ev)
 		logEvent(opt.Log, ev)
 	}})
-	a.tokens, err = addTokens(a.engine, opt.Config, userAgent(opt.Version), opt.Log)
-	if err != nil {
+	a.reloads = newReloads(a, opt)
+	if a.admin, err = a.newAdmin(opt); err != nil {
 		return nil, err
 	}
-	a.secrets = newSecretFiles(opt.Config, a.tokens, opt.Log)
-	handler, err := newProxy(opt.Config, a.tokens, m, opt.Log)
-	if err != nil {
+	if err := a.apply(context.Background(), opt.Config); err != nil {
 		return nil, err
 	}
-	a.admin, err = newAdmin(a, opt)
-	if err != nil {
-		return nil, err
-	}
-	for _, warning := range opt.Config.Warnings {
-		opt.Log.Warn(warning)
-	}
-	if err := a.listen(opt.Config, handler); err != nil {
-		a.closeListeners()
-		return nil, err
-	}
-	m.Reloaded(time.Now())
 	return a, nil
-}
-
-func userAgent(version string) string {
-	return "attache/" + strings.Trim(version, "()")
 }
 
 // Tokens returns the state of every token.
@@ -100,6 +110,11 @@ func (a *App) Tokens() []refresher.PoolStatus { return a.engine.Status() }
 // Gatherer returns the metrics.
 func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
 
+// Reload loads the configuration anew and returns once it is in service. If that
+// cannot be, the error says why, and what was in service stays. It returns when
+// ctx ends; the reload may then still happen.
+func (a *App) Reload(ctx context.Context) error { return a.reloads.ask(ctx) }
+
 // Run refreshes tokens and answers requests until ctx ends. It then stops
 // taking requests, lets those in flight finish, and returns nil, or
 // [ErrDrainCut] if they took too long. If a listener breaks it does the same
@@ -107,80 +122,132 @@ func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
 func (a *App) Run(ctx context.Context) error {
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
-	var parts sync.WaitGroup
-	parts.Go(func() { a.engine.Run(engineCtx) })
-	parts.Go(func() { a.secrets.run(engineCtx) })
-	broken := make(chan error, len(a.data)+len(a.control))
-	for _, s := range slices.Concat(a.control, a.data) {
-		a.logListening(s)
-		parts.Go(func() {
-			if err := s.serve(); !errors.Is(err, http.ErrServerClosed) {
-				broken <- fmt.Errorf("listener for %s: %w", s.what, err)
-			}
-		})
+	a.parts.Go(func() { a.engine.Run(engineCtx) })
+	a.opened = true
+	a.prepared.Commit()
+	for _, d := range *a.doors.Load() {
+		a.serve(d)
 	}
+	reloadCtx, stopReloads := context.WithCancel(engineCtx)
+	defer stopReloads()
+	var reloads sync.WaitGroup
+	reloads.Go(func() { a.reloads.run(reloadCtx) })
+
 	var err error
 	select {
 	case <-ctx.Done():
-		a.log.Info("stopping: no new requests, those in flight finish", "limit", drainTimeout.String())
-	case err = <-broken:
+	case <-a.quit:
+	case err = <-a.broken:
 	}
-	a.admin.Drain()
-	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
+	stopReloads()
+	reloads.Wait()
 	// Tokens are still refreshed: what is in flight may need one.
-	if !shutdown(drain, a.data) && err == nil {
+	if !a.drain() && err == nil {
 		err = ErrDrainCut
 	}
 	stopEngine()
-	shutdown(drain, a.control)
-	parts.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	closeAll(ctx, a.openDoors(false))
+	a.certs.Close()
+	a.parts.Wait()
 	a.log.Info("stopped")
 	return err
 }
 
-// shutdown lets the requests of servers finish, and ends what takes too long.
-// It reports whether all finished.
-func shutdown(ctx context.Context, servers []server) bool {
-	var all sync.WaitGroup
-	var cut atomic.Bool
-	for _, s := range servers {
-		all.Go(func() {
-			if s.http.Shutdown(ctx) != nil {
-				cut.Store(true)
-				s.http.Close()
-			}
-		})
+// apply puts a configuration into service, or returns why it cannot be; then
+// nothing has happened. ctx bounds asking the storage of certificates.
+func (a *App) apply(ctx context.Context, cfg *config.Config) error {
+	old := a.current.Load()
+	next, err := a.build(cfg, old)
+	if err != nil {
+		return err
 	}
-	all.Wait()
-	return !cut.Load()
+	if err := a.swap(ctx, next, old); err != nil {
+		next.discard(old)
+		return err
+	}
+	a.metrics.Keep(next.routeNames(), next.credentialNames())
+	a.metrics.Reloaded(next.loaded)
+	if a.level != nil {
+		a.level.Set(cfg.Log.Level)
+	}
+	for _, warning := range cfg.Warnings {
+		a.log.Warn(warning)
+	}
+	if old != nil && old.config.Log.Format != cfg.Log.Format {
+		a.log.Warn("log.format changed; it takes effect at the next start")
+	}
+	return nil
 }
 
-func newAdmin(a *App, opt Options) (*admin.Admin, error) {
-	required := map[tokenName]bool{}
-	for _, c := range opt.Config.Credentials {
-		for _, token := range c.RequiredTokens {
-			required[tokenName{c.Name, token}] = true
-		}
+// swap opens what next needs of the outside, and puts it into the place of old.
+// After an error nothing has happened.
+func (a *App) swap(ctx context.Context, next, old *setup) error {
+	certificates, err := a.certs.Prepare(ctx, certificateSettings(next.config))
+	if err != nil {
+		return err
 	}
-	var routes []admin.Route
-	for _, r := range opt.Config.Routes {
-		shown := admin.Route{Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream, Optional: r.Optional}
-		seen := map[string]bool{}
-		for _, s := range r.Plan.Slots() {
-			if name := s.Credential.Name(); !seen[name] {
-				seen[name] = true
-				shown.Credentials = append(shown.Credentials, name)
+	doors, err := a.plan(next)
+	if err != nil {
+		certificates.Discard()
+		return err
+	}
+	if err := next.change.Commit(); err != nil {
+		doors.discard()
+		certificates.Discard()
+		return err
+	}
+	next.change = nil
+	next.loaded = time.Now()
+	a.current.Store(next)
+	if a.opened {
+		certificates.Commit() // before a new listener needs them
+	} else {
+		a.prepared = certificates
+	}
+	a.commit(doors)
+	next.takeOver(old)
+	return nil
+}
+
+func userAgent(version string) string {
+	return "attache/" + strings.Trim(version, "()")
+}
+
+func (a *App) newAdmin(opt Options) (*admin.Admin, error) {
+	cfg := admin.Config{
+		Version: opt.Version, Revision: opt.Revision,
+		Pools: a.Tokens,
+		Required: func(credential, token string) bool {
+			return a.current.Load().required[tokenName{credential, token}]
+		},
+		Heartbeat: a.engine.Heartbeat,
+		Routes:    func() []admin.Route { return a.current.Load().shown },
+		Loaded:    a.loaded,
+		Metrics:   metrics.Handler(a.registry, opt.Log),
+	}
+	if opt.Load != nil {
+		cfg.Reload = a.Reload
+	}
+	return admin.New(cfg)
+}
+
+// loaded returns what the admin API shows of the configuration.
+func (a *App) loaded() admin.Configuration {
+	now := a.current.Load()
+	return admin.Configuration{File: now.config.File, Loaded: now.loaded, Reload: a.reloads.last.Load()}
+}
+
+// serve answers at a door until it is closed.
+func (a *App) serve(d *door) {
+	d.logListening(a.log)
+	a.parts.Go(func() {
+		if err := d.serve(); !errors.Is(err, http.ErrServerClosed) && !d.left.Load() {
+			select {
+			case a.broken <- fmt.Errorf("listener for %s: %w", d.what, err):
+			default: // another one broke first
 			}
 		}
-		routes = append(routes, shown)
-	}
-	return admin.New(admin.Config{
-		Version: opt.Version, Revision: opt.Revision,
-		Pools:     a.Tokens,
-		Required:  func(credential, token string) bool { return required[tokenName{credential, token}] },
-		Heartbeat: a.engine.Heartbeat,
-		Routes:    func() []admin.Route { return routes },
-		Metrics:   metrics.Handler(a.registry, opt.Log),
 	})
 }

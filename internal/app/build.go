@@ -1,14 +1,12 @@
 package app
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"time"
 
 	"attache/internal/config"
-	"attache/metrics"
 	"attache/proxy"
 	"attache/recipe"
 	"attache/refresher"
@@ -21,7 +19,7 @@ type tokenName struct{ credential, token string }
 
 // addTokens defines every token of every credential. Credentials come in an
 // order in which parents are there before their children.
-func addTokens(engine *refresher.Engine, cfg *config.Config, userAgent string, log *slog.Logger) (tokens, error) {
+func addTokens(change *refresher.Change, cfg *config.Config, userAgent string, log *slog.Logger) (tokens, error) {
 	pools := tokens{}
 	for _, c := range cfg.Credentials {
 		transport := loginTransport(c)
@@ -40,7 +38,7 @@ func addTokens(engine *refresher.Engine, cfg *config.Config, userAgent string, l
 					Params: parent.Params,
 				})
 			}
-			pool, err := engine.Add(d)
+			pool, err := change.Add(d)
 			if err != nil {
 				return nil, err
 			}
@@ -59,6 +57,13 @@ func (pools tokens) slots(plan *recipe.Plan) []proxy.Slot {
 		slots = append(slots, proxy.Slot{Credential: name.credential, Token: name.token, Pool: pools[name], Params: s.Params})
 	}
 	return slots
+}
+
+// retry has the failed logins of a credential tried again.
+func (pools tokens) retry(c *config.Credential) {
+	for _, t := range c.Program.Tokens() {
+		pools[tokenName{c.Name, t.Name}].Retry()
+	}
 }
 
 // handout returns the tokens that the configuration hands out.
@@ -94,30 +99,6 @@ func loginTransport(c config.Credential) *http.Transport {
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
-}
-
-// newProxy makes the data plane.
-func newProxy(cfg *config.Config, pools tokens, m *metrics.Metrics, log *slog.Logger) (*proxy.Proxy, error) {
-	var routes []proxy.Route
-	for _, r := range cfg.Routes {
-		transport, err := proxy.NewTransport(proxy.TransportConfig{
-			Upstream: r.Upstream, Protocol: r.Protocol, TLS: r.TLS.ClientConfig(), Proxy: r.Proxy.Func(),
-			DialTimeout: r.DialTimeout, HeaderTimeout: r.HeaderTimeout,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("route %s: %w", r.Name, err)
-		}
-		routes = append(routes, proxy.Route{
-			Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream,
-			Plan: r.Plan, Slots: pools.slots(r.Plan), Optional: r.Optional,
-			Wait: r.Wait, ReplayMaxBody: r.ReplayMaxBody, Transport: transport,
-		})
-	}
-	level := map[string]proxy.RequestLog{"none": proxy.LogNone, "errors": proxy.LogErrors, "all": proxy.LogAll}
-	return proxy.New(proxy.Config{
-		Routes: routes, Logger: log, Requests: level[cfg.Log.Requests],
-		Metrics: func(route string) proxy.RouteMetrics { return m.Route(route) },
-	})
 }
 
 // guardOf returns the guard of a listener for requests. A route's host is a name

@@ -30,6 +30,9 @@ type world struct {
 	// stop ends the app and waits for everything that it does; it may be called
 	// again.
 	stop func()
+	// cancel tells it to end, and does not wait.
+	cancel context.CancelFunc
+	done   chan error // what Run returned
 }
 
 // lockedBuffer collects logs from several goroutines.
@@ -84,17 +87,23 @@ func startIn(t *testing.T, dir, body string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.run()
+	return w
+}
+
+// run runs the app until the test ends.
+func (w *world) run() {
 	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.app.Run(ctx) }()
+	w.cancel = stop
+	w.done = make(chan error, 1)
+	go func() { w.done <- w.app.Run(ctx) }()
 	w.stop = sync.OnceFunc(func() {
 		stop()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
+		if err := <-w.done; err != nil {
+			w.t.Errorf("run: %v", err)
 		}
 	})
-	t.Cleanup(w.stop)
-	return w
+	w.t.Cleanup(w.stop)
 }
 
 // answer is what a client gets.
@@ -102,6 +111,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	closed bool // the connection ends with the answer
 }
 
 // do sends a request through the proxy. Headers come as name, value, name, ….
@@ -129,7 +139,7 @@ func (w *world) try(method, path, body string, headers ...string) (answer, error
 	}
 	defer ans.Body.Close()
 	text, err := io.ReadAll(ans.Body)
-	return answer{ans.StatusCode, ans.Header, string(text)}, err
+	return answer{ans.StatusCode, ans.Header, string(text), ans.Close}, err
 }
 
 // good fails the test unless the answer has status 200 and contains text.
@@ -152,7 +162,7 @@ func (w *world) admin(path string) answer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return answer{ans.StatusCode, ans.Header, string(text)}
+	return answer{ans.StatusCode, ans.Header, string(text), ans.Close}
 }
 
 // must performs an action on a vendor's tokens.

@@ -1,55 +1,58 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"reflect"
 	"slices"
 	"syscall"
-	"time"
 
 	"attache/internal/config"
 	"attache/proxy"
 )
 
-// server is a listener and what answers there.
-type server struct {
+// What doors are for.
+const (
+	forRequests = "requests"
+	forHandout  = "handout"
+	forAdmin    = "admin"
+	forProbes   = "probes"
+)
+
+// spot is a place where a setup listens, and what answers there.
+type spot struct {
 	what     string
-	http     *http.Server
-	listener net.Listener
-	callers  int // who may call; 0: nobody is asked
+	key      string // tells it from the other spots, also in the next setup
+	listener config.Listener
+	handler  http.Handler
 }
 
-// serve answers requests until the server is closed.
-func (s *server) serve() error {
-	if s.http.TLSConfig != nil {
-		return s.http.ServeTLS(s.listener, "", "")
+// spots lists the places of a setup, those for the application first.
+func (a *App) spots(s *setup) []spot {
+	var spots []spot
+	add := func(what string, i int, l config.Listener, h http.Handler) {
+		spots = append(spots, spot{what: what, key: listenerKey(what, i, l), listener: l, handler: h})
 	}
-	return s.http.Serve(s.listener)
-}
-
-// listen opens all listeners.
-func (a *App) listen(cfg *config.Config, handler http.Handler) error {
-	for _, l := range cfg.Listen {
-		if err := a.open(&a.data, "requests", l, a.protect(l, cfg.Routes, handler)); err != nil {
-			return err
-		}
+	for i, l := range s.config.Listen {
+		add(forRequests, i, l, a.protect(l, s.config.Routes, s.proxy))
 	}
-	if err := a.listenForHandout(cfg); err != nil {
-		return err
+	if h := s.config.Handout; h != nil {
+		add(forHandout, 0, h.Listener, a.protect(h.Listener, nil, s.handout))
 	}
 	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
-	if err := a.open(&a.control, "admin", controlListener(cfg.Admin), guard.Wrap(a.admin.Handler())); err != nil {
-		return err
+	var quit func()
+	if s.config.Admin.Quit {
+		quit = a.askToQuit
 	}
-	if cfg.Probes == "" {
-		return nil
+	add(forAdmin, 0, controlListener(s.config.Admin.Address), guard.Wrap(a.admin.Handler(quit)))
+	if s.config.Probes != "" {
+		add(forProbes, 0, controlListener(s.config.Probes), a.admin.Probes())
 	}
-	return a.open(&a.control, "probes", controlListener(cfg.Probes), a.admin.Probes())
+	return spots
 }
 
 // controlConnections is how many clients may look at admin, or at probes, at a
@@ -61,18 +64,6 @@ func controlListener(address string) config.Listener {
 	b.Connections = controlConnections
 	return config.Listener{Address: address, Bounds: b}
 }
-
-// listenForHandout opens the listener for tokens themselves, if there is one.
-func (a *App) listenForHandout(cfg *config.Config) error {
-	if cfg.Handout == nil {
-		return nil
-	}
-	h := proxy.NewHandout(a.tokens.handout(cfg), handoutWait, a.log)
-	return a.open(&a.data, "handout", cfg.Handout.Listener, a.protect(cfg.Handout.Listener, nil, h))
-}
-
-// handoutWait is how long a token is waited for that is to be handed out.
-const handoutWait = 5 * time.Second
 
 // protect returns h for those who may use l.
 func (a *App) protect(l config.Listener, routes []config.Route, h http.Handler) http.Handler {
@@ -95,29 +86,127 @@ func (a *App) askCallers(l config.Listener, h http.Handler) http.Handler {
 	return proxy.NewCallers(list, a.log).Wrap(h)
 }
 
-// open opens one listener.
-func (a *App) open(servers *[]server, what string, l config.Listener, h http.Handler) error {
-	var listener net.Listener
-	var err error
-	if l.Unix != nil {
-		listener, err = listenSocket(l.Unix)
-	} else {
-		listener, err = net.Listen("tcp", l.Address)
+// doorPlan says what becomes of the doors when a setup comes into service. The
+// sockets of fresh ones are open already.
+type doorPlan struct {
+	doors []*door         // those of the setup, in the order of its spots
+	shows map[*door]spot  // doors that stay, and what they show from then on
+	fresh map[*door]*door // new doors → the one whose socket each takes over, or nil
+	gone  []*door
+	undo  []func()
+}
+
+// plan opens what s listens on beside the doors that there are. After an error
+// nothing is open that was not before.
+func (a *App) plan(s *setup) (*doorPlan, error) {
+	p := &doorPlan{shows: map[*door]spot{}, fresh: map[*door]*door{}, gone: slices.Clone(*a.doors.Load())}
+	for _, spot := range a.spots(s) {
+		old := p.take(spot)
+		if old != nil && sameServer(old.wants, spot.listener) {
+			p.shows[old] = spot
+			p.doors = append(p.doors, old)
+			continue
+		}
+		socket, err := p.open(spot, old)
+		if err != nil {
+			p.discard()
+			return nil, fmt.Errorf("listen for %s: %w%s", spot.what, err, listenAdvice(err))
+		}
+		d := a.newDoor(spot, socket)
+		p.fresh[d] = old
+		p.doors = append(p.doors, d)
 	}
-	if err != nil {
-		return fmt.Errorf("listen for %s: %w%s", what, err, listenAdvice(err))
+	return p, nil
+}
+
+// take returns the door at the place of a spot, and no longer counts it among
+// those that go.
+func (p *doorPlan) take(s spot) *door {
+	i := slices.IndexFunc(p.gone, func(d *door) bool { return d.key == s.key })
+	if i < 0 {
+		return nil
 	}
-	b := proxy.Bounds(l.Bounds)
-	s := b.Server(h)
-	s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
-	if l.TLS != nil {
-		s.TLSConfig = l.TLS.ServerConfig()
+	d := p.gone[i]
+	p.gone = slices.Delete(p.gone, i, i+1)
+	return d
+}
+
+// sameServer reports whether one server does for both: what differs can be
+// exchanged while it runs.
+func sameServer(a, b config.Listener) bool {
+	return a.Bounds == b.Bounds && (a.TLS == nil) == (b.TLS == nil) && reflect.DeepEqual(a.Unix, b.Unix)
+}
+
+// open opens the socket of a spot, or takes over that of old.
+func (p *doorPlan) open(s spot, old *door) (net.Listener, error) {
+	if old == nil {
+		if s.listener.Unix != nil {
+			return listenSocket(s.listener.Unix)
+		}
+		return net.Listen("tcp", s.listener.Address)
 	}
-	if l.Unix != nil {
-		s.ConnContext = withPeer
+	if before := old.wants.Unix; before != nil {
+		if err := permit(ownedAnew(before, s.listener.Unix)); err != nil {
+			return nil, err
+		}
+		p.undo = append(p.undo, func() { permit(before) })
 	}
-	*servers = append(*servers, server{what, s, b.Listener(listener), len(l.Callers)})
-	return nil
+	return sameSocket(old.raw)
+}
+
+// ownedAnew returns s, which follows before. Where before gave the file an owner
+// and s does not, it goes back to the process.
+func ownedAnew(before, s *config.Socket) *config.Socket {
+	owned := *s
+	if owned.UID < 0 && before.UID >= 0 {
+		owned.UID = os.Geteuid()
+	}
+	if owned.GID < 0 && before.GID >= 0 {
+		owned.GID = os.Getegid()
+	}
+	return &owned
+}
+
+// discard closes what was opened.
+func (p *doorPlan) discard() {
+	for d, old := range p.fresh {
+		if old != nil {
+			keepFile(d.raw)
+		}
+		d.socket.Close()
+	}
+	for _, undo := range p.undo {
+		undo()
+	}
+}
+
+// commit puts the doors of a plan into service.
+func (a *App) commit(p *doorPlan) {
+	for d, spot := range p.shows {
+		d.show(spot)
+	}
+	a.doors.Store(&p.doors)
+	for _, d := range p.doors {
+		old, isFresh := p.fresh[d]
+		if isFresh && a.opened {
+			a.serve(d)
+		}
+		if old != nil {
+			keepFile(old.raw)
+			a.retire(old)
+		}
+	}
+	for _, d := range p.gone {
+		a.log.Info("no longer listening", "for", d.what, "address", d.addr())
+		a.retire(d)
+	}
+}
+
+// keepFile leaves the file of a socket to another listener on it.
+func keepFile(l net.Listener) {
+	if s, ok := l.(*socketListener); ok {
+		s.keepFile()
+	}
 }
 
 // listenAdvice says what to do about an error of listening; "" if nobody knows.
@@ -135,52 +224,22 @@ func listenAdvice(err error) string {
 	return ""
 }
 
-// withPeer puts into a connection's context who is at its other end.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	for {
-		switch conn := c.(type) {
-		case *net.UnixConn:
-			if p, ok := peerOf(conn); ok {
-				return proxy.WithPeer(ctx, p)
-			}
-			return ctx
-		case interface{ NetConn() net.Conn }:
-			c = conn.NetConn()
-		default:
-			return ctx
-		}
-	}
-}
-
-func (a *App) closeListeners() {
-	for _, s := range slices.Concat(a.data, a.control) {
-		s.listener.Close()
-	}
-}
-
 // Addr returns the address of the first listener for requests, or the path of
 // its socket.
-func (a *App) Addr() string { return a.data[0].listener.Addr().String() }
+func (a *App) Addr() string { return a.address(forRequests) }
 
 // HandoutAddr returns the address of the listener that hands tokens out, or the
 // path of its socket; "" if there is none.
-func (a *App) HandoutAddr() string {
-	for _, s := range a.data {
-		if s.what == "handout" {
-			return s.listener.Addr().String()
+func (a *App) HandoutAddr() string { return a.address(forHandout) }
+
+// AdminAddr returns the address of the admin listener.
+func (a *App) AdminAddr() string { return a.address(forAdmin) }
+
+func (a *App) address(what string) string {
+	for _, d := range *a.doors.Load() {
+		if d.what == what {
+			return d.addr()
 		}
 	}
 	return ""
-}
-
-// AdminAddr returns the address of the admin listener.
-func (a *App) AdminAddr() string { return a.control[0].listener.Addr().String() }
-
-// logListening says where requests are taken.
-func (a *App) logListening(s server) {
-	attrs := []any{"for", s.what, "address", s.listener.Addr().String()}
-	if s.what == "requests" || s.what == "handout" {
-		attrs = append(attrs, "tls", s.http.TLSConfig != nil, "callers", s.callers)
-	}
-	a.log.Info("listening", attrs...)
 }

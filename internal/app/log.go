@@ -9,16 +9,16 @@ import (
 
 	"golang.org/x/term"
 
-	"attache/internal/config"
 	"attache/refresher"
 )
 
-// NewLogger returns the logger that the configuration asks for. Format "auto"
-// writes text to a terminal and JSON to anything else.
-func NewLogger(cfg config.Log, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.Level}
-	text := cfg.Format == "text"
-	if f, ok := w.(*os.File); ok && cfg.Format == "auto" {
+// NewLogger returns a logger in the format that the configuration asks for:
+// "text", "json" or "auto", which writes text to a terminal and JSON to anything
+// else.
+func NewLogger(format string, level slog.Leveler, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	text := format == "text"
+	if f, ok := w.(*os.File); ok && format == "auto" {
 		text = term.IsTerminal(int(f.Fd()))
 	}
 	if text {

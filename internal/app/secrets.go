@@ -1,19 +1,13 @@
 package app
 
 import (
-	"context"
 	"log/slog"
-	"time"
+	"slices"
 
 	"attache/internal/config"
 	"attache/internal/secret"
 	"attache/refresher"
 )
-
-// secretsEvery is how often the content of secret files is compared. Logins
-// read them anyway; this is for tokens that are not due yet, or whose login
-// failed for good.
-const secretsEvery = 5 * time.Second
 
 // secretFiles renews tokens when the content of a file that their login reads
 // has changed.
@@ -47,27 +41,14 @@ func newSecretFiles(cfg *config.Config, pools tokens, log *slog.Logger) *secretF
 	return w
 }
 
-// run looks now and then until ctx ends.
-func (w *secretFiles) run(ctx context.Context) {
-	if len(w.files) == 0 {
-		return
-	}
-	tick := time.NewTicker(secretsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			w.look()
-		}
-	}
-}
-
-// look reads every file. One that cannot be read keeps its old value: it may be
-// in the midst of being replaced.
-func (w *secretFiles) look() {
+// look reads every file, and returns their paths. One that cannot be read keeps
+// its old value: it may be in the midst of being replaced.
+func (w *secretFiles) look() []string {
+	var paths []string
 	for _, f := range w.files {
+		if path, ok := f.ref.Path(); ok {
+			paths = append(paths, path)
+		}
 		now, err := f.ref.Read()
 		if err != nil {
 			if f.complaint != err.Error() {
@@ -78,13 +59,32 @@ func (w *secretFiles) look() {
 			continue
 		}
 		f.complaint = ""
-		if now.Equal(f.known) {
-			continue
+		if !now.Equal(f.known) {
+			f.known = now
+			w.renew(f, f.pools)
 		}
-		f.known = now
-		w.log.Info("a secret file changed; its tokens are renewed", "credential", f.credential, "file", f.ref.String())
-		for _, pool := range f.pools {
-			pool.Renew()
+	}
+	return paths
+}
+
+func (w *secretFiles) renew(f *secretFile, pools []*refresher.Pool) {
+	w.log.Info("a secret file changed; its tokens are renewed", "credential", f.credential, "file", f.ref.String())
+	for _, pool := range pools {
+		pool.Renew()
+	}
+}
+
+// takeOver follows old, which was in service before. A file that changed since
+// old looked at it is no news to w, which was made of the new content; so the
+// tokens that both have are renewed here.
+func (w *secretFiles) takeOver(old *secretFiles) {
+	for _, f := range w.files {
+		for _, o := range old.files {
+			if o.credential != f.credential || o.ref.String() != f.ref.String() || o.known.Equal(f.known) {
+				continue
+			}
+			both := slices.DeleteFunc(slices.Clone(f.pools), func(p *refresher.Pool) bool { return !slices.Contains(o.pools, p) })
+			w.renew(f, both)
 		}
 	}
 }

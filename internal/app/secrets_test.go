@@ -64,7 +64,12 @@ func TestChangedSecretRenews(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var parts sync.WaitGroup
 		parts.Go(func() { engine.Run(ctx) })
-		parts.Go(func() { w.run(ctx) })
+		parts.Go(func() {
+			for ctx.Err() == nil {
+				w.look()
+				time.Sleep(compareEvery)
+			}
+		})
 		want := func(uses ...string) {
 			t.Helper()
 			synctest.Wait()
@@ -75,7 +80,7 @@ func TestChangedSecretRenews(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		want("wrong")
 		write("right\n")
-		time.Sleep(secretsEvery + 2*time.Second)
+		time.Sleep(compareEvery + 2*time.Second)
 		want("wrong", "right")
 
 		os.Remove(path)
@@ -88,7 +93,7 @@ func TestChangedSecretRenews(t *testing.T) {
 		time.Sleep(time.Minute)
 		want("wrong", "right")
 		write("newer")
-		time.Sleep(secretsEvery + 2*time.Second)
+		time.Sleep(compareEvery + 2*time.Second)
 		want("wrong", "right", "newer")
 		if strings.Contains(logs.String(), "newer") {
 			t.Error("the log shows the secret")
@@ -118,7 +123,7 @@ routes:
 		t.Fatal(err)
 	}
 	engine := refresher.New(refresher.Config{})
-	pools, err := addTokens(engine, cfg, "", slog.New(slog.DiscardHandler))
+	pools, err := addTokens(engine.Change(), cfg, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,17 +27,25 @@ func listenSocket(s *config.Socket) (net.Listener, error) {
 		return nil, err
 	}
 	l := own(bound, s.Path)
+	if err := permit(s); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// permit gives the file of a socket its owner and mode, in an order in which
+// nobody gets in who may not before and after.
+func permit(s *config.Socket) error {
 	if s.UID >= 0 || s.GID >= 0 {
 		if err := os.Lchown(s.Path, s.UID, s.GID); err != nil {
-			l.Close()
-			return nil, fmt.Errorf("give the socket to its owner (that takes root, or your own user and one of its groups): %w", err)
+			return fmt.Errorf("give the socket to its owner (that takes root, or your own user and one of its groups): %w", err)
 		}
 	}
 	if err := os.Chmod(s.Path, s.Mode); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("set the socket's mode: %w", err)
+		return fmt.Errorf("set the socket's mode: %w", err)
 	}
-	return l, nil
+	return nil
 }
 
 // clearSocket removes a socket that a process left behind which is gone.
@@ -84,6 +92,31 @@ func own(l net.Listener, path string) net.Listener {
 	file, _ := os.Lstat(path)
 	return &socketListener{Listener: l, path: path, file: file}
 }
+
+// again returns a second listener on the same socket, which from now on is the
+// one that removes the file.
+func (l *socketListener) again() (net.Listener, error) {
+	u, ok := l.Listener.(*net.UnixListener)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	file, err := u.File()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	second, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := second.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	return &socketListener{Listener: second, path: l.path, file: l.file}, nil
+}
+
+// keepFile leaves the file to another listener on the socket.
+func (l *socketListener) keepFile() { l.once.Do(func() {}) }
 
 // Close implements [net.Listener].
 func (l *socketListener) Close() error {

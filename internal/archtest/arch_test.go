@@ -58,6 +58,10 @@ func rules() map[string]rule {
 			ours: []string{}, thirdParty: []string{},
 			why: "it is about bytes on the wire; what they mean is others' business",
 		},
+		"internal/cgroup": {
+			ours: []string{}, thirdParty: []string{},
+			why: "it reads files",
+		},
 		"refresher": {
 			ours:       []string{"internal/secret", "internal/exchange"},
 			thirdParty: []string{"github.com/cenkalti/backoff/v4"},
@@ -85,6 +89,11 @@ func rules() map[string]rule {
 		"internal/config": {
 			never: []string{ours + "proxy", ours + "store/", ours + "metrics", ours + "internal/app", ours + "internal/admin", "github.com/prometheus/"},
 			why:   "checking a configuration starts nothing",
+		},
+		"internal/certs": {
+			ours:  []string{"internal/secret"},
+			never: []string{"github.com/prometheus/", "github.com/redis/"},
+			why:   "it takes plain data and functions; and go-redis weighs thirty times what it needs of Redis",
 		},
 		"cmd/attache": {
 			never: []string{"html/template", "k8s.io/client-go/", "github.com/spf13/viper"},

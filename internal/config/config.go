@@ -24,17 +24,22 @@ type Config struct {
 	// Listen holds the listeners for the application's requests; at least one.
 	// 127.0.0.1:8484 when the file names none.
 	Listen []Listener
-	// Admin is the address (HOST:PORT) of the status page, JSON API, metrics
-	// and health. Always loopback; 127.0.0.1:8485 when the file names none.
-	Admin string
+	// Admin is where the status page, JSON API, metrics and health are;
+	// 127.0.0.1:8485 when the file names no address.
+	Admin Admin
 	// Probes is the address of a second listener that serves only metrics and
 	// health, to whoever asks. Empty: none.
 	Probes string
 	// Handout gives tokens to processes that cannot use a proxy; nil: nothing
 	// does.
 	Handout *Handout
-	Store   Store
-	Log     Log
+	// Certificates says where certificates are kept that no file holds; nil:
+	// the configuration does not say. Not nil if a listener has one of those.
+	Certificates *Certificates
+	// Drain says how attache stops; every field is set.
+	Drain Drain
+	Store Store
+	Log   Log
 	// Credentials come in an order in which each stands behind those whose
 	// tokens it needs; otherwise in that of the file.
 	Credentials []Credential

@@ -63,9 +63,10 @@ const secretCanary = "env-secret-canary"
 // It returns the folder that stands for testdata/good.
 func environment(t *testing.T) (dir string) {
 	t.Helper()
-	cert, key := certificate(t)
+	cert, key := certificate(t, time.Now().Add(time.Hour))
+	old, oldKey := certificate(t, time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC))
 	root := t.TempDir()
-	for path, text := range map[string]string{"tls/ca.pem": cert, "tls/cert.pem": cert} {
+	for path, text := range map[string]string{"tls/ca.pem": cert, "tls/cert.pem": cert, "tls/old.pem": old} {
 		path = filepath.Join(root, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -80,13 +81,17 @@ func environment(t *testing.T) (dir string) {
 		}
 	}
 	for name, value := range map[string]string{
-		"CONFIG_TEST_SECRET": secretCanary,
-		"CONFIG_TEST_EMPTY":  "",
-		"CONFIG_TEST_LINE":   "me\n",
-		"CONFIG_TEST_KEY":    key,
-		"CONFIG_TEST_PROXY":  "http://user:proxy-canary@proxy.example.com:3128",
-		"AICC_APP_KEY":       "an-app-key",
-		"SECRET":             secretCanary,
+		"CONFIG_TEST_SECRET":  secretCanary,
+		"CONFIG_TEST_EMPTY":   "",
+		"CONFIG_TEST_LINE":    "me\n",
+		"CONFIG_TEST_KEY":     key,
+		"CONFIG_TEST_OLD_KEY": oldKey,
+		"CONFIG_TEST_REDIS":   "rediss://user:redis-canary@redis.example.com:6379/3",
+		"CONFIG_TEST_HMAC":    "aG1hYy1jYW5hcnktaG1hYy1jYW5hcnktaG1hYy1jYW5hcnk",
+		"CONFIG_TEST_LONG":    "storage-key-canary-storage-key-canary",
+		"CONFIG_TEST_PROXY":   "http://user:proxy-canary@proxy.example.com:3128",
+		"AICC_APP_KEY":        "an-app-key",
+		"SECRET":              secretCanary,
 	} {
 		t.Setenv(name, value)
 	}
@@ -94,13 +99,13 @@ func environment(t *testing.T) (dir string) {
 }
 
 // certificate makes a self-signed certificate and its key, as PEM.
-func certificate(t *testing.T) (cert, key string) {
+func certificate(t *testing.T, notAfter time.Time) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: notAfter}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +154,16 @@ func describe(cfg *Config) string {
 		describeListener(line, "handout", h.Listener)
 		line("  credentials %v", h.Credentials)
 	}
-	line("admin %s probes %q store %s log %v %s %s", cfg.Admin, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
+	if cfg.Admin.Quit {
+		line("quit")
+	}
+	if cfg.Drain != DefaultDrain() {
+		line("drain %v timeout %v streams %v", cfg.Drain.Delay, cfg.Drain.Timeout, cfg.Drain.Streams)
+	}
+	if c := cfg.Certificates; c != nil {
+		line("certificates folder %q redis %v key %v", filepath.Base(c.Folder), !c.Redis.IsEmpty(), !c.Key.IsEmpty())
+	}
+	line("admin %s probes %q store %s log %v %s %s", cfg.Admin.Address, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
 	for _, c := range cfg.Credentials {
 		line("credential %s recipe %s keyed by %v required %v", c.Name, c.Program.Recipe().Name, c.Program.RequestParams(), c.RequiredTokens)
 		line("  limits %d %v %d tls %s proxy %v", c.Limits.Max, c.Limits.Idle, c.Limits.LoginsPerMinute, describeTLS(c.TLS), c.Proxy)
@@ -179,9 +193,11 @@ func describeListener(line func(string, ...any), what string, ln Listener) {
 	if s := ln.Unix; s != nil {
 		line("  socket mode %v uid %d gid %d", s.Mode, s.UID, s.GID)
 	}
-	if ln.TLS != nil {
-		c := ln.TLS.ServerConfig()
-		line("  tls certificates %d clients %v", len(c.Certificates), c.ClientAuth)
+	if t := ln.TLS; t != nil {
+		line("  tls files %v internal %v client_ca %v", t.Certificate != nil, t.Internal, t.ClientCA != nil)
+		if a := t.ACME; a != nil {
+			line("  acme names %v directory %s email %q roots %v eab %v http %q", a.Names, a.Directory, a.Email, a.Roots != nil, a.EAB != nil, a.HTTP)
+		}
 	}
 	for _, c := range ln.Callers {
 		known := "bearer"

@@ -13,7 +13,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 		if _, port, _ := net.SplitHostPort(place); port == "0" {
 			return
 		}
-		if by, there := taken[place]; there {
+		if by, there := taken[place]; there && !(by == challengesKey && key == by) {
 			v.Errorf("%s has this address already", by)
 			return
 		}
@@ -24,22 +24,20 @@ func (l *loader) addresses(o yamldoc.Object) {
 		taken[defaultListen] = "listen, by default,"
 	}
 	if !o.Has("admin") {
-		l.cfg.Admin = defaultAdmin
+		l.cfg.Admin = Admin{Address: defaultAdmin}
 		taken[defaultAdmin] = "admin, by default,"
 	}
 	for _, v := range listenItems(o.Get("listen")) {
 		if ln, at, ok := l.listener(v); ok {
 			use(at, ln.place(), "listen")
+			challenges(&ln, use)
 			l.cfg.Listen = append(l.cfg.Listen, ln)
 		}
 	}
 	if v := o.Get("admin"); !v.IsZero() {
-		if address, loopback, ok := hostPort(v); ok {
-			if !loopback {
-				v.Errorf("must be a loopback address such as %s: it asks nobody for a password; for Prometheus and the kubelet there is probes", defaultAdmin)
-			}
-			use(v, address, "admin")
-			l.cfg.Admin = address
+		if a, at, ok := admin(v); ok {
+			use(at, a.Address, "admin")
+			l.cfg.Admin = a
 		}
 	}
 	if v := o.Get("probes"); !v.IsZero() {
@@ -51,6 +49,7 @@ func (l *loader) addresses(o yamldoc.Object) {
 	if v := o.Get("handout"); !v.IsZero() {
 		if at, ok := l.handout(v); ok {
 			use(at, l.cfg.Handout.place(), "handout")
+			challenges(&l.cfg.Handout.Listener, use)
 		}
 	}
 }

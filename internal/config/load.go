@@ -9,29 +9,45 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"attache/internal/watch"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 )
 
 // Load reads the configuration file at path. Relative paths in it are relative
 // to its folder. Errors are [yamldoc.Problems]: every mistake of the file.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return LoadAnew(path, &watch.Files{}) }
+
+// LoadAnew is [Load], and adds to files what it reads for good: the
+// configuration itself, recipes, certificates and the secrets of the
+// configuration, also when it ends with an error. Once one of them changes it is
+// time to load again. Secrets of credentials are not among them, because logins
+// read those themselves.
+func LoadAnew(path string, files *watch.Files) (*Config, error) {
+	files.Add(path)
 	data, err := readFile(path)
 	if err != nil {
 		return nil, yamldoc.Problems{{File: path, Text: err.Error()}}
 	}
-	return Parse(path, data, filepath.Dir(path))
+	return parse(path, data, filepath.Dir(path), files)
 }
 
 // Parse is [Load] for data, the content of the file of that name; paths in it
 // are relative to dir. It reads the environment, and the files that data names.
 func Parse(file string, data []byte, dir string) (*Config, error) {
+	return parse(file, data, dir, &watch.Files{})
+}
+
+func parse(file string, data []byte, dir string, files *watch.Files) (*Config, error) {
 	rep := &yamldoc.Report{}
 	root, ok := yamldoc.Parse(rep, file, data)
 	if !ok {
 		return nil, rep.Err()
 	}
-	l := &loader{rep: rep, dir: dir, recipes: map[string]*recipe.Recipe{}, byName: map[string]*draft{}, cfg: &Config{File: file}}
+	l := &loader{
+		rep: rep, dir: dir, files: files, recipes: map[string]*recipe.Recipe{}, byName: map[string]*draft{},
+		cfg: &Config{File: file},
+	}
 	l.config(root)
 	if err := rep.Err(); err != nil {
 		return nil, err
@@ -65,11 +81,12 @@ func withoutPath(err error) error {
 	return err
 }
 
-// loader is the state of one [Parse].
+// loader is the state of one [LoadAnew] or [Parse].
 type loader struct {
 	rep      *yamldoc.Report
 	warnings yamldoc.Problems
 	dir      string
+	files    *watch.Files              // what is read, but for the secrets of credentials
 	recipes  map[string]*recipe.Recipe // recipe files read so far, by path; nil: broken, and reported
 	drafts   []*draft                  // the credentials, in the order of the file
 	byName   map[string]*draft
@@ -89,8 +106,10 @@ func (l *loader) path(p string) string {
 }
 
 func (l *loader) config(root yamldoc.Value) {
-	o := root.Object("listen", "admin", "probes", "handout", "store", "log", "credentials", "routes")
+	o := root.Object("listen", "admin", "probes", "handout", "certificates", "drain", "store", "log", "credentials", "routes")
 	l.addresses(o)
+	l.certificates(o)
+	l.cfg.Drain = drain(o.Get("drain"))
 	l.store(o.Get("store"))
 	l.log(o.Get("log"))
 	l.credentials(o.Get("credentials"))

@@ -99,7 +99,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if len(cfg.Listen) == 0 || cfg.Admin == "" {
+		if len(cfg.Listen) == 0 || cfg.Admin.Address == "" {
 			t.Fatal("an address is missing")
 		}
 		for _, c := range cfg.Credentials {

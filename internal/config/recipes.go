@@ -30,6 +30,7 @@ func (l *loader) recipe(v yamldoc.Value) *recipe.Recipe {
 	if r, known := l.recipes[path]; known {
 		return r
 	}
+	l.files.Add(path)
 	data, err := readFile(path)
 	if err != nil {
 		v.Errorf("read recipe %s: %v", path, err)

@@ -15,7 +15,11 @@ import (
 // secretive has a secret in every place of a configuration that takes one, as
 // a literal, in the environment and in a file.
 const secretive = `
-listen: {address: 127.0.0.1:8484, hosts: [a.example.com], origins: ["https://a.example.com"]}
+listen:
+  - {address: 127.0.0.1:8484, hosts: [a.example.com], origins: ["https://a.example.com"]}
+  - address: 127.0.0.1:8443
+    tls: {acme: {names: [a.example.com], eab: {kid: k, hmac: literal-canary-13}, http: "127.0.0.1:80"}}
+certificates: {redis: "redis://u:literal-canary-14@r.example.com", key: literal-canary-15-literal-canary-15}
 store: memory
 credentials:
   literal:

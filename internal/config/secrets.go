@@ -99,8 +99,12 @@ func isPath(text string) bool {
 	return text != "" && len(text) <= maxPath && !strings.ContainsAny(text, "\n\r\x00") && !strings.Contains(text, "-----BEGIN")
 }
 
-// read reads a value that is needed right now.
-func read(v yamldoc.Value, ref *secret.Ref) (secret.String, bool) {
+// read reads a value that is needed right now, and for good: a change of its
+// file is one of the configuration.
+func (l *loader) read(v yamldoc.Value, ref *secret.Ref) (secret.String, bool) {
+	if path, ok := ref.Path(); ok {
+		l.files.Add(path)
+	}
 	value, err := ref.Read()
 	switch {
 	case err != nil:
@@ -138,7 +142,7 @@ func (l *loader) value(v yamldoc.Value) (secret.String, bool) {
 			return secret.String{}, false
 		}
 	}
-	return read(v, ref)
+	return l.read(v, ref)
 }
 
 // tokenName reads NAME or NAME.TOKEN.

@@ -41,6 +41,17 @@ func (t TLS) equal(o TLS) bool {
 	return sameRoots && sameCertificate && t.serverName == o.serverName
 }
 
+// SameUpstream reports whether both routes want the same of the same upstream,
+// so that they can share its connections.
+func (r *Route) SameUpstream(o *Route) bool {
+	return *r.Upstream == *o.Upstream && r.Protocol == o.Protocol && r.TLS.equal(o.TLS) && r.Proxy.equal(o.Proxy) &&
+		r.DialTimeout == o.DialTimeout && r.HeaderTimeout == o.HeaderTimeout
+}
+
+// SameWay reports whether the logins of both credentials reach their upstreams in
+// the same way.
+func (c *Credential) SameWay(o *Credential) bool { return c.TLS.equal(o.TLS) && c.Proxy.equal(o.Proxy) }
+
 // Proxy says through which corporate proxy connections go. The zero value
 // means: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
 type Proxy struct {
@@ -136,7 +147,7 @@ func (l *loader) pem(v yamldoc.Value) (secret.String, bool) {
 		v.Errorf("want the path of a PEM file, or {env: NAME} for a variable that holds the text")
 		return secret.String{}, false
 	}
-	return read(v, secret.File(l.path(text)))
+	return l.read(v, secret.File(l.path(text)))
 }
 
 // proxy reads env, none or the URL of a proxy, which may be {env: NAME} or
@@ -166,45 +177,4 @@ func (l *loader) proxy(v yamldoc.Value) Proxy {
 		}
 		return Proxy{url: u}
 	}
-}
-
-// ServerTLS is what a listener needs to speak TLS.
-type ServerTLS struct {
-	certificate *tls.Certificate // behind a pointer, so that printing shows no key
-	clientCA    *x509.CertPool   // nil: no certificate is asked for
-	asks        bool             // client_ca is given, right or wrong
-}
-
-// ServerConfig returns the settings as a new configuration of package tls. A
-// client need not show a certificate, because an answer that says what is
-// missing helps more than a broken handshake; one that does not verify ends the
-// handshake.
-func (t *ServerTLS) ServerConfig() *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ClientCAs: t.clientCA}
-	if t.certificate != nil {
-		c.Certificates = []tls.Certificate{*t.certificate}
-	}
-	if t.clientCA != nil {
-		c.ClientAuth = tls.VerifyClientCertIfGiven
-	}
-	return c
-}
-
-// serverTLS reads {cert, key, client_ca}, each as [loader.pem] takes it.
-func (l *loader) serverTLS(v yamldoc.Value) *ServerTLS {
-	t := &ServerTLS{}
-	o := v.Object("cert", "key", "client_ca")
-	if !v.IsMap() {
-		return t
-	}
-	cert, certOK := l.pem(o.Require("cert"))
-	key, keyOK := l.pem(o.Require("key"))
-	if certOK && keyOK {
-		t.certificate = pair(o, cert, key)
-	}
-	if at := o.Get("client_ca"); !at.IsZero() {
-		t.asks = true
-		t.clientCA = l.roots(at)
-	}
-	return t
 }

@@ -10,11 +10,12 @@ import (
 var errBusy = errors.New("the answer's body is read by two at once")
 
 // Buffered reports whether some of the body has come along with the head, so that
-// the next read need not wait. Nobody may read or close the body meanwhile.
+// the next read need not wait. Nobody may read the body meanwhile.
 func (b *answerBody) Buffered() bool {
-	if b.state.Load() != stateIdle {
+	if !b.state.CompareAndSwap(stateIdle, stateReading) { // Close comes at any time
 		return false
 	}
+	defer b.leave(nil)
 	there := b.conn.buf[b.conn.r:b.conn.w]
 	if b.kind == bodyChunked && b.part != partData {
 		end := bytes.IndexByte(there, '\n')
@@ -24,10 +25,14 @@ func (b *answerBody) Buffered() bool {
 }
 
 // Whole reports whether all that is left of a body of known length is here, so
-// that it can be read to its end without waiting. Nobody may read or close the
-// body meanwhile.
+// that it can be read to its end without waiting. Nobody may read the body
+// meanwhile.
 func (b *answerBody) Whole() bool {
-	return b.kind == bodyCounted && b.state.Load() == stateIdle && int64(b.conn.w-b.conn.r) >= b.left
+	if b.kind != bodyCounted || !b.state.CompareAndSwap(stateIdle, stateReading) {
+		return false
+	}
+	defer b.leave(nil)
+	return int64(b.conn.w-b.conn.r) >= b.left
 }
 
 // readAll reads a body that ends with the connection.

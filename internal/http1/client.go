@@ -59,8 +59,7 @@ type Client struct {
 	uploads uploadBuffers
 }
 
-// New returns a client. Its CloseIdle should be called when it is no longer
-// needed.
+// New returns a client. Its Close should be called when it is no longer needed.
 func New(cfg Config) *Client {
 	c := &Client{dial: cfg.Dial, maxHead: cfg.MaxHead}
 	c.idle.max, c.idle.timeout = cfg.MaxIdle, cfg.IdleTimeout
@@ -78,7 +77,12 @@ func New(cfg Config) *Client {
 
 // CloseIdle closes the connections that no request uses, and those in use once
 // their requests have ended, unless another request comes before.
-func (c *Client) CloseIdle() { c.idle.closeAll() }
+func (c *Client) CloseIdle() { c.idle.closeAll(false) }
+
+// Close closes the connections that no request uses, and from now on each one
+// whose request has ended, so that nothing of the client is left after the last
+// of them. Requests are sent as before, on connections of their own.
+func (c *Client) Close() { c.idle.closeAll(true) }
 
 // Do sends a request and returns the final answer. Of the request it uses the
 // method, URL, Host, Header, ContentLength, Body, GetBody, Trailer and context;

@@ -16,6 +16,7 @@ type pool struct {
 	janitor *time.Timer // nil: never needed so far
 	ticking bool        // the janitor will come
 	closed  bool        // until the next request
+	retired bool        // for good
 }
 
 // get takes a connection that is alive as far as one can tell without writing to
@@ -55,7 +56,7 @@ func (p *pool) put(c *conn) {
 func (p *pool) push(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.conns) >= p.max {
+	if p.closed || p.retired || len(p.conns) >= p.max {
 		return false
 	}
 	c.idleSince = time.Now()
@@ -102,8 +103,10 @@ func (p *pool) expired() []*conn {
 	return old
 }
 
-func (p *pool) closeAll() {
+// closeAll closes what is idle; with retire nothing is kept from now on.
+func (p *pool) closeAll(retire bool) {
 	p.mu.Lock()
+	p.retired = p.retired || retire
 	conns := p.conns
 	p.conns, p.closed, p.ticking = nil, true, false
 	if p.janitor != nil {

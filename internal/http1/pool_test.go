@@ -98,6 +98,51 @@ func TestCloseIdle(t *testing.T) {
 	})
 }
 
+// TestClose: a closed client goes on with its requests and takes others, and
+// nothing is left of it when the last of them has ended: no connection, no
+// goroutine (which would keep the bubble from ending) and no timer.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{serve: []func(net.Conn){answering(ok)}}
+		c, end := n.client(Config{})
+		defer end()
+		together(t, c, 2)
+		get, err := c.Do(request(t.Context(), "GET", ""), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		post, err := c.Do(request(t.Context(), "POST", "a body that a goroutine sends"), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if synctest.Wait(); c.idleCount() != 0 {
+			t.Errorf("%d connections are idle after Close", c.idleCount())
+		}
+		for i := range 3 { // each on a connection of its own
+			if _, text, err := fetch(c, request(t.Context(), "GET", "")); err != nil || text != "ok" {
+				t.Errorf("request %d after Close: %q, %v", i, text, err)
+			}
+			if c.idleCount() != 0 {
+				t.Errorf("the connection of request %d after Close is kept", i)
+			}
+		}
+		for _, ans := range []*http.Response{get, post} {
+			if text, err := io.ReadAll(ans.Body); err != nil || string(text) != "ok" {
+				t.Errorf("a request under way at Close: %q, %v", text, err)
+			}
+		}
+		start := time.Now()
+		n.served.Wait() // all connections end
+		if time.Since(start) != 0 {
+			t.Error("a connection was kept until it was too old")
+		}
+		if c.idle.ticking {
+			t.Error("the janitor still comes")
+		}
+	})
+}
+
 // TestIdleConnectionsHoldNoBuffer keeps many of them cheap.
 func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -40,3 +40,27 @@ func TestWhole(t *testing.T) {
 		})
 	}
 }
+
+// Close may come while somebody asks what is here. The race detector watches.
+func TestCloseWhileLooking(t *testing.T) {
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+	for range 500 {
+		client, _ := scriptedClient(answer, 1<<10)
+		ans, err := client.Do(request(t.Context(), http.MethodGet, ""), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := ans.Body.(*answerBody)
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			body.Close()
+		}()
+		body.Whole()
+		body.Buffered()
+		if text, err := io.ReadAll(body); err == nil && string(text) != "hello" {
+			t.Errorf("read %q", text)
+		}
+		<-closed
+	}
+}

@@ -52,6 +52,9 @@ func (r *Ref) IsLiteral() bool { return r.kind == literal }
 // IsFile reports whether the value may change while the process runs.
 func (r *Ref) IsFile() bool { return r.kind == file }
 
+// Path returns the path of the file; ok is false for a literal or a variable.
+func (r *Ref) Path() (path string, ok bool) { return r.name, r.kind == file }
+
 // String names the place, never the value: "env:NAME", "file:PATH" or
 // "literal". It implements [fmt.Stringer].
 func (r *Ref) String() string {

@@ -64,9 +64,15 @@ func StartStoppable(t testing.TB, cfg refresher.Config) (e *refresher.Engine, st
 	return e, stop
 }
 
-// Define adds d to e. Names, Key and Jitter that are not given get values that
-// suit a test; the key is then the token's name and all parameters that count.
-func Define(t testing.TB, e *refresher.Engine, d refresher.Definition) *refresher.Pool {
+// Adder is a [refresher.Engine], or a [refresher.Change] of one.
+type Adder interface {
+	Add(refresher.Definition) (*refresher.Pool, error)
+}
+
+// Define adds d to an engine or a change. Names, Key and Jitter that are not
+// given get values that suit a test; the key is then the names of credential and
+// token, and all parameters that count.
+func Define(t testing.TB, to Adder, d refresher.Definition) *refresher.Pool {
 	t.Helper()
 	if d.Credential == "" {
 		d.Credential = "cred"
@@ -85,11 +91,26 @@ func Define(t testing.TB, e *refresher.Engine, d refresher.Definition) *refreshe
 	if d.Policy.Jitter == 0 {
 		d.Policy.Jitter = -1
 	}
-	pool, err := e.Add(d)
+	pool, err := to.Add(d)
 	if err != nil {
 		t.Fatalf("Add: %v", err)
 	}
 	return pool
+}
+
+// Reload puts these definitions, and no others, into service and returns their
+// pools.
+func Reload(t testing.TB, e *refresher.Engine, all ...refresher.Definition) []*refresher.Pool {
+	t.Helper()
+	change := e.Change()
+	var pools []*refresher.Pool
+	for _, d := range all {
+		pools = append(pools, Define(t, change, d))
+	}
+	if err := change.Commit(); err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+	return pools
 }
 
 // Single adds d, which takes no parameters, and returns its only instance.

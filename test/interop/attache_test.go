@@ -56,6 +56,7 @@ type attache struct {
 	requests chan string // addresses of the listeners for requests, in the order of the configuration
 	address  string      // the first of them
 	admin    string
+	file     string // its configuration
 	cmd      *exec.Cmd
 	log      lockedLines
 }
@@ -83,6 +84,15 @@ func (l *lockedLines) String() string {
 // comes from requests.
 func start(t testing.TB, configuration string) *attache {
 	t.Helper()
+	a, logged := launch(t, configuration)
+	t.Cleanup(func() { a.stop(t, logged) })
+	return a
+}
+
+// launch is start for a process that the caller stops. It is killed when the
+// test ends.
+func launch(t testing.TB, configuration string) (a *attache, logged chan struct{}) {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +102,7 @@ func start(t testing.TB, configuration string) *attache {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := &attache{cmd: exec.Command(path, "run", "-c", file), requests: make(chan string, 16)}
+	a = &attache{file: file, cmd: exec.Command(path, "run", "-c", file), requests: make(chan string, 16)}
 	stderr, err := a.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -100,9 +110,9 @@ func start(t testing.TB, configuration string) *attache {
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	logged := make(chan struct{})
+	logged = make(chan struct{})
 	go a.read(bufio.NewScanner(stderr), logged)
-	t.Cleanup(func() { a.stop(t, logged) })
+	t.Cleanup(func() { a.cmd.Process.Kill() })
 	select {
 	case a.address = <-a.requests:
 	case <-logged:
@@ -111,7 +121,7 @@ func start(t testing.TB, configuration string) *attache {
 		t.Fatalf("attache does not listen:\n%s", &a.log)
 	}
 	a.awaitTokens(t)
-	return a
+	return a, logged
 }
 
 // read collects the log. The admin listener is there before those for requests.
@@ -162,7 +172,7 @@ func (a *attache) stop(t testing.TB, logged chan struct{}) {
 	}
 }
 
-// drainTime is how long attache lets requests in flight finish.
+// drainTime is how long attache lets requests in flight finish, and more.
 const drainTime = 30 * time.Second
 
 // status returns a figure of /proc/PID/status in bytes, such as VmRSS or VmHWM.

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"attache/internal/config"
+	"attache/internal/yamldoc"
+)
+
+// defaultHealth is where a running attache tells about its health unless its
+// configuration says otherwise.
+const defaultHealth = "127.0.0.1:8485"
+
+// probePaths are the paths of the probes.
+var probePaths = map[string]string{"ready": "/readyz", "live": "/livez", "startup": "/startupz"}
+
+func newHealthcheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask a running attache how it is",
+		Long: `healthcheck asks the admin address of an attache on this machine whether it is
+ready, and exits with 0 if so. Otherwise it prints why, in one line on standard
+output, and exits with 1. It is for probes that run a command in a container:
+
+  attache healthcheck --probe live
+
+Of the configuration that -c names it reads the admin address alone.`,
+		Args: exactArgs(0, "no arguments"),
+	}
+	file := cmd.Flags().StringP("config", "c", "", "take the admin address from the configuration `FILE`")
+	probe := cmd.Flags().String("probe", "ready", "what to ask: `ready, live or startup`")
+	target := cmd.Flags().String("url", "", "ask this `URL` instead")
+	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "how long the answer may take, as `DURATION`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		path, known := probePaths[*probe]
+		switch {
+		case !known:
+			return usagef("--probe is ready, live or startup%s", yamldoc.DidYouMean(*probe, []string{"ready", "live", "startup"}))
+		case *timeout <= 0:
+			return usagef("--timeout must be more than 0")
+		case *target == "":
+			address := defaultHealth
+			if *file != "" {
+				var err error
+				if address, err = config.AdminAddress(*file); err != nil {
+					return &unhealthyError{oneLine(err.Error())}
+				}
+			}
+			*target = "http://" + address + path
+		case *file != "" || cmd.Flags().Changed("probe"):
+			return usagef("--url takes the place of -c and --probe")
+		default:
+			if u, err := url.Parse(*target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+				return usagef("--url wants http://HOST:PORT/PATH")
+			}
+		}
+		return askHealth(cmd.Context(), *target, *timeout)
+	}
+	return cmd
+}
+
+// unhealthyError says why a check failed. It goes to standard output, which is
+// what kubectl describe and docker inspect show.
+type unhealthyError struct{ text string }
+
+func (e *unhealthyError) Error() string { return e.text }
+
+// maxReason bounds what is read of an answer, in bytes.
+const maxReason = 2 << 10
+
+// askHealth returns an *unhealthyError unless the answer is 200 or the like. It
+// follows no redirect and asks no proxy: those could be healthy instead.
+func askHealth(ctx context.Context, target string, timeout time.Duration) error {
+	unhealthy := func(format string, args ...any) error {
+		return &unhealthyError{oneLine(target + ": " + fmt.Sprintf(format, args...))}
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return usagef("--url: %v", err)
+	}
+	ans, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	var reason []byte
+	if err == nil {
+		defer ans.Body.Close()
+		reason, err = io.ReadAll(io.LimitReader(ans.Body, maxReason))
+	}
+	switch e, isNet := errors.AsType[net.Error](err); {
+	case isNet && e.Timeout() || ctx.Err() != nil:
+		return unhealthy("no answer within %s", timeout)
+	case err != nil:
+		return unhealthy("%v", err)
+	case ans.StatusCode >= 300 || ans.StatusCode < 200:
+		return unhealthy("%d: %s", ans.StatusCode, cmp.Or(string(reason), http.StatusText(ans.StatusCode)))
+	}
+	return nil
+}
+
+// oneLine joins the lines of a text, without what a terminal could take for more
+// than text.
+func oneLine(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"attache/internal/config"
+	"attache/proxy"
+)
+
+// door is a socket that attache listens on and the server behind it. Both stay
+// as they are while configurations come and go that want the same of them: only
+// who answers is exchanged, and the certificates by package certs.
+type door struct {
+	what    string          // requests, handout, admin or probes
+	key     string          // that of its spot
+	wants   config.Listener // as the configuration has it
+	raw     net.Listener    // the socket itself
+	socket  net.Listener    // the same with the bounds of its connections
+	server  *http.Server
+	handler atomic.Pointer[http.Handler]
+	leaving *proxy.Leaving
+	left    atomic.Bool // no longer takes connections
+}
+
+// newDoor puts a server behind socket. Nothing is accepted before [door.serve].
+func (a *App) newDoor(spot spot, socket net.Listener) *door {
+	l := spot.listener
+	b := proxy.Bounds(l.Bounds)
+	d := &door{what: spot.what, key: spot.key, wants: l, raw: socket, socket: b.Listener(socket)}
+	d.leaving = proxy.NewLeaving(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*d.handler.Load()).ServeHTTP(w, r)
+	}))
+	d.server = b.Server(d.leaving)
+	d.server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	if l.TLS != nil {
+		d.server.TLSConfig = a.certs.ServerConfig(spot.key)
+	}
+	if l.Unix != nil {
+		d.server.ConnContext = withPeer
+	}
+	d.show(spot)
+	return d
+}
+
+// show makes the answers and callers of spot those of the door, for the requests
+// that begin from now on.
+func (d *door) show(spot spot) {
+	d.handler.Store(&spot.handler)
+	d.wants = spot.listener
+}
+
+// serve answers requests until the door is closed.
+func (d *door) serve() error {
+	if d.server.TLSConfig != nil {
+		return d.server.ServeTLS(d.socket, "", "")
+	}
+	return d.server.Serve(d.socket)
+}
+
+// stopListening takes no further connections. Those that are there go on, and
+// their answers ask the clients to leave.
+func (d *door) stopListening() {
+	d.left.Store(true)
+	d.leaving.Leave()
+	d.socket.Close()
+}
+
+// close lets the requests that are under way finish until ctx ends, and cuts
+// what takes longer. It reports whether all finished.
+func (d *door) close(ctx context.Context) bool {
+	d.left.Store(true)
+	if d.server.Shutdown(ctx) == nil {
+		return true
+	}
+	d.server.Close()
+	return false
+}
+
+// addr returns the address, or the path of the socket.
+func (d *door) addr() string { return d.socket.Addr().String() }
+
+// logListening says where requests are taken.
+func (d *door) logListening(log *slog.Logger) {
+	attrs := []any{"for", d.what, "address", d.addr()}
+	if d.what == forRequests || d.what == forHandout {
+		attrs = append(attrs, "tls", d.wants.TLS != nil, "callers", len(d.wants.Callers))
+	}
+	log.Info("listening", attrs...)
+}
+
+// isData reports whether the application's requests come through the door.
+func (d *door) isData() bool { return d.what == forRequests || d.what == forHandout }
+
+// withPeer puts into a connection's context who is at its other end.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	for {
+		switch conn := c.(type) {
+		case *net.UnixConn:
+			if p, ok := peerOf(conn); ok {
+				return proxy.WithPeer(ctx, p)
+			}
+			return ctx
+		case interface{ NetConn() net.Conn }:
+			c = conn.NetConn()
+		default:
+			return ctx
+		}
+	}
+}
+
+// sameSocket returns a second listener on the very socket of l, so that its queue
+// of connections outlives l.
+func sameSocket(l net.Listener) (net.Listener, error) {
+	switch l := l.(type) {
+	case *net.TCPListener:
+		file, err := l.File()
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		return net.FileListener(file)
+	case *socketListener:
+		return l.again()
+	}
+	return nil, errors.New("this system cannot hand a socket on; restart to change how it is served")
+}

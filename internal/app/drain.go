@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrDrainCut says that requests were still in flight when the time for the
+// drain was over.
+var ErrDrainCut = errors.New("requests in flight did not finish in time and were cut off")
+
+// politeness is how long the clients of a listener that goes are asked to leave,
+// in the answers to their requests, before idle connections are closed.
+const politeness = 5 * time.Second
+
+// askToQuit makes Run drain and return.
+func (a *App) askToQuit() {
+	select {
+	case a.quit <- struct{}{}:
+	default: // somebody asked already
+	}
+}
+
+// drain ends the listeners for the application's requests. It reports whether
+// all requests finished in time.
+func (a *App) drain() bool {
+	limits := a.current.Load().config.Drain
+	a.admin.Drain()
+	close(a.draining)
+	data := a.openDoors(true)
+	for _, d := range data {
+		d.leaving.Leave()
+	}
+	a.log.Info("stopping: not ready, requests are still taken", "delay", limits.Delay.String())
+	a.pause(limits.Delay)
+	a.log.Info("stopping: no new requests, those in flight finish",
+		"limit", limits.Timeout.String(), "streams", limits.Streams.String())
+	endStreams := time.AfterFunc(limits.Streams, func() { a.streams.End() })
+	defer endStreams.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), limits.Timeout)
+	defer cancel()
+	finished := closeAll(ctx, data)
+	a.retired.Wait() // each has a limit of its own
+	return a.streams.Wait(ctx) == nil && finished
+}
+
+// pause waits for d, or until a listener breaks: there is nothing to wait for
+// then.
+func (a *App) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-a.broken:
+	}
+}
+
+// closeAll closes doors side by side; see [door.close].
+func closeAll(ctx context.Context, doors []*door) bool {
+	var all sync.WaitGroup
+	var cut atomic.Bool
+	for _, d := range doors {
+		all.Go(func() {
+			if !d.close(ctx) {
+				cut.Store(true)
+			}
+		})
+	}
+	all.Wait()
+	return !cut.Load()
+}
+
+// retire ends a door that the configuration no longer has, or whose socket
+// another one has now. It returns at once.
+func (a *App) retire(d *door) {
+	d.stopListening()
+	limit := a.current.Load().config.Drain.Timeout
+	a.retired.Go(func() {
+		select {
+		case <-time.After(politeness):
+		case <-a.draining:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if !d.close(ctx) {
+			a.log.Warn("requests on a listener that the configuration no longer has were cut off", "for", d.what, "address", d.addr(), "after", limit.String())
+		}
+	})
+}
+
+// openDoors returns the doors for the application's requests, or else those for
+// people, Prometheus and the kubelet.
+func (a *App) openDoors(data bool) []*door {
+	return slices.DeleteFunc(slices.Clone(*a.doors.Load()), func(d *door) bool { return d.isData() != data })
+}

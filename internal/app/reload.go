@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"attache/internal/admin"
+	"attache/internal/config"
+	"attache/internal/watch"
+)
+
+// When files are compared with what was read from them.
+const (
+	// compareEvery is how often it happens anyway.
+	compareEvery = 5 * time.Second
+	// settle is how long after the last news of a change: who writes a file often
+	// does so in several steps. longestSettle bounds the wait where the news does
+	// not end.
+	settle        = 100 * time.Millisecond
+	longestSettle = time.Second
+)
+
+// reloads decides when the configuration is loaded anew: when somebody asks, or
+// when a file differs from what was read. It is one goroutine, so two reloads
+// never meet.
+type reloads struct {
+	log *slog.Logger
+	// load reads the configuration anew and adds to the files what it reads; nil:
+	// there is nothing to load.
+	load func(*watch.Files) (*config.Config, error)
+	// apply puts a configuration into service, or returns why it cannot be.
+	apply func(context.Context, *config.Config) error
+	// failed is told of each reload that ended with an error.
+	failed func()
+	// secrets compares the files that logins read, and returns their paths.
+	secrets func() []string
+	asked   chan chan error
+	ended   chan struct{} // closed when nobody reloads any more
+	files   *watch.Files  // those of the last try, whether it went well or not
+	last    atomic.Pointer[admin.Reload]
+}
+
+func newReloads(a *App, opt Options) *reloads {
+	r := &reloads{
+		log: opt.Log, load: opt.Load, apply: a.apply, failed: a.metrics.ReloadFailed, files: opt.Files,
+		secrets: func() []string { return a.current.Load().secrets.look() },
+		asked:   make(chan chan error),
+		ended:   make(chan struct{}),
+	}
+	if r.files == nil {
+		r.files = &watch.Files{}
+	}
+	return r
+}
+
+// errStopping says that what is in service stays, because it is about to end.
+var errStopping = errors.New("attache is stopping and loads no configuration any more")
+
+// ask has the configuration loaded anew and returns what became of it.
+func (r *reloads) ask(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case r.asked <- done:
+	case <-r.ended:
+		return errStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run works until ctx ends, with the news of the operating system.
+func (r *reloads) run(ctx context.Context) {
+	defer close(r.ended)
+	notifier := watch.NewNotifier(r.log)
+	defer notifier.Close()
+	r.loop(ctx, notifier.C(), notifier.Follow)
+}
+
+// loop waits for the next reason to look. news says that something may have
+// changed, follow where to listen for that.
+func (r *reloads) loop(ctx context.Context, news <-chan struct{}, follow func([]string)) {
+	tick := time.NewTicker(compareEvery)
+	defer tick.Stop()
+	quiet := time.NewTimer(0) // fires when the news has come to rest
+	defer quiet.Stop()
+	var since time.Time // of the first news that was not looked at; zero: there is none
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case done := <-r.asked:
+			done <- r.reload(ctx, "asked to")
+		case <-news:
+			if since.IsZero() {
+				since = time.Now()
+			}
+			quiet.Reset(min(settle, longestSettle-time.Since(since)))
+			continue
+		case <-quiet.C:
+			since = time.Time{}
+			r.compare(ctx)
+		case <-tick.C:
+			r.compare(ctx)
+		}
+		follow(slices.Concat(r.files.Paths(), r.secrets()))
+	}
+}
+
+// compare loads the configuration anew if a file that it was read from has
+// changed.
+func (r *reloads) compare(ctx context.Context) {
+	if r.load == nil {
+		return
+	}
+	if changed := r.files.Changed(); len(changed) > 0 {
+		r.reload(ctx, "changed: "+strings.Join(changed, ", "))
+	}
+}
+
+// reload loads the configuration anew. The error is logged here as well, because
+// most reloads have nobody who asked.
+func (r *reloads) reload(ctx context.Context, why string) error {
+	files := &watch.Files{}
+	cfg, err := r.load(files)
+	r.files = files
+	if err == nil {
+		err = r.apply(ctx, cfg)
+	}
+	r.last.Store(&admin.Reload{At: time.Now(), Err: err})
+	if err != nil {
+		r.failed()
+		r.log.Error("the configuration cannot be loaded anew; the one before stays in service", "why", why, "error", err)
+		return err
+	}
+	r.log.Info("the configuration was loaded anew", "why", why)
+	return nil
+}
