@@ -145,11 +145,11 @@ func (p *doorPlan) open(s spot, old *door) (net.Listener, error) {
 		}
 		return net.Listen("tcp", s.listener.Address)
 	}
-	if before := old.wants.Unix; before != nil {
-		if err := permit(ownedAnew(before, s.listener.Unix)); err != nil {
+	if before, wanted := old.wants.Unix, s.listener.Unix; before != nil {
+		p.undo = append(p.undo, func() { permit(ownedAnew(wanted, before)) }) // also what permit does in part
+		if err := permit(ownedAnew(before, wanted)); err != nil {
 			return nil, err
 		}
-		p.undo = append(p.undo, func() { permit(before) })
 	}
 	return sameSocket(old.raw)
 }

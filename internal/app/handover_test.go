@@ -1,0 +1,57 @@
+//go:build linux
+
+package app
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"attache/internal/config"
+)
+
+// A plan that is given up leaves the socket's file as it was: there, with its
+// mode, and with the owner that it had without the configuration naming one.
+func TestDiscardedPlanLeavesTheSocketsFile(t *testing.T) {
+	before := socketAt(filepath.Join(t.TempDir(), "a.sock"), 0o600)
+	raw, err := listenSocket(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	after := socketAt(before.Path, 0o660)
+	after.UID, after.GID = os.Geteuid(), os.Getegid()
+	if os.Geteuid() == 0 { // nobody else may give a file away
+		after.UID, after.GID = 12345, 12345
+	}
+	p := &doorPlan{fresh: map[*door]*door{}}
+	old := &door{wants: config.Listener{Unix: before}, raw: raw}
+	second, err := p.open(spot{listener: config.Listener{Unix: after}}, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.fresh[&door{raw: second, socket: second}] = old
+	wantFile(t, after)
+	p.discard()
+	wantFile(t, &config.Socket{Path: before.Path, Mode: before.Mode, UID: os.Geteuid(), GID: os.Getegid()})
+	c, err := net.Dial("unix", before.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+func wantFile(t *testing.T, want *config.Socket) {
+	t.Helper()
+	info, err := os.Lstat(want.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	if info.Mode() != fs.ModeSocket|want.Mode || int(owner.Uid) != want.UID || int(owner.Gid) != want.GID {
+		t.Errorf("mode %v, owner %d:%d; want %v, %d:%d", info.Mode(), owner.Uid, owner.Gid, want.Mode, want.UID, want.GID)
+	}
+}
