@@ -2,7 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -118,14 +118,9 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 func sameSocket(l net.Listener) (net.Listener, error) {
 	switch l := l.(type) {
 	case *net.TCPListener:
-		file, err := l.File()
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		return net.FileListener(file)
+		return secondListener(l)
 	case *socketListener:
 		return l.again()
 	}
-	return nil, errors.New("this system cannot hand a socket on; restart to change how it is served")
+	return nil, fmt.Errorf("a %T cannot be handed on", l)
 }

@@ -100,12 +100,7 @@ func (l *socketListener) again() (net.Listener, error) {
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}
-	file, err := u.File()
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	second, err := net.FileListener(file)
+	second, err := secondListener(u)
 	if err != nil {
 		return nil, err
 	}
