@@ -111,8 +111,8 @@ func (a *App) Tokens() []refresher.PoolStatus { return a.engine.Status() }
 func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
 
 // Reload loads the configuration anew and returns once it is in service. If that
-// cannot be, the error says why, and what was in service stays. It returns when
-// ctx ends; the reload may then still happen.
+// cannot be, the error says why, and what was in service stays. It waits for
+// [App.Run], and returns when ctx ends; the reload may then still happen.
 func (a *App) Reload(ctx context.Context) error { return a.reloads.ask(ctx) }
 
 // Run refreshes tokens and answers requests until ctx ends. It then stops
@@ -139,6 +139,7 @@ func (a *App) Run(ctx context.Context) error {
 	case <-a.quit:
 	case err = <-a.broken:
 	}
+	a.leave() // at once, though a reload may be under way
 	stopReloads()
 	reloads.Wait()
 	// Tokens are still refreshed: what is in flight may need one.

@@ -25,15 +25,23 @@ func (a *App) askToQuit() {
 	}
 }
 
+// leave has clients go elsewhere: those of now by the answers to their requests,
+// and then, by /readyz, whoever sends them here.
+func (a *App) leave() {
+	for _, d := range a.openDoors(true) {
+		d.leaving.Leave()
+	}
+	a.admin.Drain()
+}
+
 // drain ends the listeners for the application's requests. It reports whether
 // all requests finished in time.
 func (a *App) drain() bool {
 	limits := a.current.Load().config.Drain
-	a.admin.Drain()
 	close(a.draining)
 	data := a.openDoors(true)
 	for _, d := range data {
-		d.leaving.Leave()
+		d.leaving.Leave() // some may be new since leave
 	}
 	a.log.Info("stopping: not ready, requests are still taken", "delay", limits.Delay.String())
 	a.pause(limits.Delay)
@@ -55,7 +63,8 @@ func (a *App) pause(d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-a.broken:
+	case err := <-a.broken:
+		a.log.Error("a listener broke while attache is stopping", "error", err)
 	}
 }
 

@@ -61,8 +61,14 @@ func newReloads(a *App, opt Options) *reloads {
 // errStopping says that what is in service stays, because it is about to end.
 var errStopping = errors.New("attache is stopping and loads no configuration any more")
 
+// errNothingToLoad says that nobody told from where to load.
+var errNothingToLoad = errors.New("the configuration of this attache comes from no file and stays as it is")
+
 // ask has the configuration loaded anew and returns what became of it.
 func (r *reloads) ask(ctx context.Context) error {
+	if r.load == nil {
+		return errNothingToLoad
+	}
 	done := make(chan error, 1)
 	select {
 	case r.asked <- done:

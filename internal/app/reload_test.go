@@ -224,13 +224,17 @@ func TestReloadWhenAsked(t *testing.T) {
 	})
 }
 
-// Nobody waits for a loop that has ended, or is busy for longer than they have
-// time.
+// Nobody waits for a loop that has ended, has nothing to load, or is busy for
+// longer than they have time.
 func TestReloadAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		r := &reloads{asked: make(chan chan error), ended: make(chan struct{})}
+		if err := r.ask(t.Context()); !errors.Is(err, errNothingToLoad) {
+			t.Errorf("error %v", err)
+		}
+		r.load = func(*watch.Files) (*config.Config, error) { return nil, errors.New("this is not called") }
 		if err := r.ask(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
