@@ -14,11 +14,11 @@ func certificateSettings(cfg *config.Config) certs.Settings {
 	s := certs.Settings{Storage: certificateStorage(cfg), Listeners: map[string]certs.Listener{}}
 	for i, l := range cfg.Listen {
 		if l.TLS != nil {
-			s.Listeners[listenerKey("requests", i, l)] = listenerCertificate(l)
+			s.Listeners[listenerKey(forRequests, i, l)] = listenerCertificate(l)
 		}
 	}
 	if h := cfg.Handout; h != nil && h.TLS != nil {
-		s.Listeners[listenerKey("handout", 0, h.Listener)] = listenerCertificate(h.Listener)
+		s.Listeners[listenerKey(forHandout, 0, h.Listener)] = listenerCertificate(h.Listener)
 	}
 	return s
 }

@@ -18,7 +18,7 @@ import (
 type door struct {
 	what    string          // requests, handout, admin or probes
 	key     string          // that of its spot
-	wants   config.Listener // as the configuration has it
+	wants   config.Listener // as the configuration has it; for the goroutine of App.doors alone
 	raw     net.Listener    // the socket itself
 	socket  net.Listener    // the same with the bounds of its connections
 	server  *http.Server

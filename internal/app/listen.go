@@ -110,7 +110,7 @@ func (a *App) plan(s *setup) (*doorPlan, error) {
 		socket, err := p.open(spot, old)
 		if err != nil {
 			p.discard()
-			return nil, fmt.Errorf("listen for %s: %w%s", spot.what, err, listenAdvice(err))
+			return nil, fmt.Errorf("listen for %s: %w", spot.what, a.explain(spot, err))
 		}
 		d := a.newDoor(spot, socket)
 		p.fresh[d] = old
@@ -207,6 +207,28 @@ func keepFile(l net.Listener) {
 	if s, ok := l.(*socketListener); ok {
 		s.keepFile()
 	}
+}
+
+// explain says what to do about an error of listening at a spot. One reload
+// cannot give a place from one door to another: both would have it for a moment.
+func (a *App) explain(s spot, err error) error {
+	for _, d := range *a.doors.Load() {
+		if d.key != s.key && inTheWay(d.wants, s.listener) {
+			return fmt.Errorf("attache itself has %s until this configuration is in service, for %s; take that out with a reload of its own first, or restart", d.addr(), d.what)
+		}
+	}
+	return fmt.Errorf("%w%s", err, listenAdvice(err))
+}
+
+// inTheWay reports whether nobody can listen at b while somebody listens at a.
+func inTheWay(a, b config.Listener) bool {
+	if a.Unix != nil || b.Unix != nil {
+		return a.Unix != nil && b.Unix != nil && a.Unix.Path == b.Unix.Path
+	}
+	hostA, portA, _ := net.SplitHostPort(a.Address)
+	hostB, portB, _ := net.SplitHostPort(b.Address)
+	all := func(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
+	return portA == portB && portA != "0" && (hostA == hostB || all(hostA) || all(hostB))
 }
 
 // listenAdvice says what to do about an error of listening; "" if nobody knows.

@@ -317,3 +317,26 @@ func TestQuit(t *testing.T) {
 		t.Errorf("run: %v", err)
 	}
 }
+
+// An address does not go from one purpose to another in one reload, and the error
+// says who has it. In two it does.
+func TestReloadMovesAnAddress(t *testing.T) {
+	free := freeAddress(t)
+	rest := "admin: 127.0.0.1:0\nroutes: []\n"
+	l := runFile(t, t.TempDir(), "listen: [127.0.0.1:0, "+free+"]\n"+rest)
+	moved := "listen: 127.0.0.1:0\nprobes: " + free + "\n" + rest
+	code, body := l.reload(moved)
+	if code != http.StatusUnprocessableEntity || !strings.Contains(body, "attache itself has "+free) || !strings.Contains(body, "for requests") {
+		t.Errorf("in one reload: %d %s", code, body)
+	}
+	l.reloaded("listen: 127.0.0.1:0\n" + rest)
+	l.reloaded(moved)
+	ans, err := http.Get("http://" + free + "/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ans.Body.Close()
+	if ans.StatusCode != http.StatusOK {
+		t.Errorf("/livez at the address: %d", ans.StatusCode)
+	}
+}
