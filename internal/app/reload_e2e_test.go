@@ -2,13 +2,16 @@ package app_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,66 +194,25 @@ func TestReloadListeners(t *testing.T) {
 	l := runFile(t, dir, "listen: 127.0.0.1:0\n"+rest)
 	first := l.app.Addr()
 
-	var failed atomic.Int64
-	var sent atomic.Int64
-	stop := make(chan struct{})
-	var load sync.WaitGroup
-	for range 4 {
-		load.Go(func() {
-			client := &http.Client{Transport: &http.Transport{}, Timeout: 20 * time.Second}
-			defer client.CloseIdleConnections()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				ans, err := client.Get("http://" + first + "/")
-				sent.Add(1)
-				if err != nil || ans.StatusCode != 200 {
-					failed.Add(1)
-					t.Errorf("request %d: %v", sent.Load(), err)
-					return
-				}
-				io.Copy(io.Discard, ans.Body)
-				ans.Body.Close()
-			}
-		})
-	}
+	clients := newClients(t, first)
 	for i, listen := range []string{
 		"listen: [127.0.0.1:0, " + free + "]\n",
 		"listen: [{address: 127.0.0.1:0, limits: {connections: 100}}, " + free + "]\n",
 		"listen: [{address: 127.0.0.1:0, limits: {connections: 50}}, {unix: attache.sock}]\n",
 		"listen: [127.0.0.1:0, {unix: attache.sock, mode: \"0666\"}]\n",
 	} {
-		before := sent.Load()
+		before := clients.sent.Load()
 		l.reloaded(listen + rest)
-		l.until("requests go on", func() bool { return sent.Load() > before+50 || failed.Load() > 0 })
+		l.until("requests go on", func() bool { return clients.sent.Load() > before+50 || clients.failed.Load() })
 		if l.app.Addr() != first {
 			t.Errorf("step %d: listens on %s, want %s", i, l.app.Addr(), first)
 		}
 		if listening := dials(free); listening != (i < 2) {
 			t.Errorf("step %d: listens on the second address: %v", i, listening)
 		}
-		info, err := os.Stat(path)
-		switch {
-		case i < 2 && err == nil:
-			t.Errorf("step %d: the socket is there already", i)
-		case i >= 2 && err != nil:
-			t.Errorf("step %d: %v", i, err)
-		case i == 3 && info.Mode().Perm() != 0o666:
-			t.Errorf("step %d: the socket has mode %v", i, info.Mode())
-		case i >= 2:
-			c, err := net.Dial("unix", path)
-			if err != nil {
-				t.Errorf("step %d: %v", i, err)
-				continue
-			}
-			c.Close()
-		}
+		wantSocket(t, path, []fs.FileMode{0, 0, 0o600, 0o666}[i])
 	}
-	close(stop)
-	load.Wait()
+	clients.end()
 
 	// An address that is taken leaves everything as it is.
 	other, err := net.Listen("tcp", free)
@@ -262,20 +224,89 @@ func TestReloadListeners(t *testing.T) {
 	if code != http.StatusUnprocessableEntity || !strings.Contains(body, "address already in use") {
 		t.Errorf("reload onto a taken address: %d %s", code, body)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
-		t.Errorf("the socket after a reload that failed: %v, %v", info, err)
-	}
+	wantSocket(t, path, 0o666)
 	l.good(l.do("GET", "/", ""), "hello")
 	l.stop()
-	if _, err := os.Stat(path); err == nil {
-		t.Error("the socket's file is left behind")
-	}
+	wantSocket(t, path, 0)
 }
 
-// freeAddress returns a loopback address that nobody listens on.
+// wantSocket wants a socket of this mode at path, which somebody listens on; 0:
+// no file.
+func wantSocket(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if mode == 0 {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the socket's file is there: %v, %v", info, err)
+		}
+		return
+	}
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if info.Mode().Perm() != mode {
+		t.Errorf("the socket has mode %v, want %v", info.Mode().Perm(), mode)
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	c.Close()
+}
+
+// clients send requests to one address, each on its own connection, until the
+// first that fails.
+type clients struct {
+	sent   atomic.Int64
+	failed atomic.Bool
+	stop   chan struct{}
+	load   sync.WaitGroup
+}
+
+func newClients(t *testing.T, address string) *clients {
+	c := &clients{stop: make(chan struct{})}
+	for range 4 {
+		c.load.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}, Timeout: 20 * time.Second}
+			defer client.CloseIdleConnections()
+			for {
+				select {
+				case <-c.stop:
+					return
+				default:
+				}
+				ans, err := client.Get("http://" + address + "/")
+				c.sent.Add(1)
+				if err != nil || ans.StatusCode != 200 {
+					c.failed.Store(true)
+					t.Errorf("request %d: %v, %v", c.sent.Load(), ans, err)
+					return
+				}
+				io.Copy(io.Discard, ans.Body)
+				ans.Body.Close()
+			}
+		})
+	}
+	return c
+}
+
+// end ends all, and waits for it.
+func (c *clients) end() {
+	close(c.stop)
+	c.load.Wait()
+}
+
+// freeAddress returns a loopback address that nobody listens on. On Linux it is
+// one at which no client's port can be: those of other tests are at 127.0.0.1.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = "127.0.0.2"
+	}
+	l, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
