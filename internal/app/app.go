@@ -66,7 +66,7 @@ type App struct {
 	doors    atomic.Pointer[[]*door]
 	opened   bool          // Run runs: what is opened now serves at once
 	draining chan struct{} // closed when the drain begins
-	retired  sync.WaitGroup
+	retired  retired
 	streams  proxy.Streams
 	parts    sync.WaitGroup
 	broken   chan error // a listener ended by itself
@@ -79,6 +79,7 @@ func New(opt Options) (*App, error) {
 		log: opt.Log, level: opt.Level, version: opt.Version, registry: prometheus.NewRegistry(),
 		quit: make(chan struct{}, 1), draining: make(chan struct{}), broken: make(chan error, 1),
 	}
+	a.retired.ctx, a.retired.end = context.WithCancel(context.Background())
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.doors.Store(&[]*door{})
 	var err error

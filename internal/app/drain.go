@@ -51,9 +51,18 @@ func (a *App) drain() bool {
 	defer endStreams.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), limits.Timeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, a.retired.end)() // they have no more time than the others
 	finished := closeAll(ctx, data)
-	a.retired.Wait() // each has a limit of its own
-	return a.streams.Wait(ctx) == nil && finished
+	a.retired.doors.Wait()
+	return a.streams.Wait(ctx) == nil && finished && !a.retired.cut.Load()
+}
+
+// retired are the doors that went while attache ran, and still finish requests.
+type retired struct {
+	doors sync.WaitGroup
+	ctx   context.Context // ends when none has any more time
+	end   context.CancelFunc
+	cut   atomic.Bool // the drain had to cut requests of one
 }
 
 // pause waits for d, or until a listener breaks: there is nothing to wait for
@@ -88,15 +97,21 @@ func closeAll(ctx context.Context, doors []*door) bool {
 func (a *App) retire(d *door) {
 	d.stopListening()
 	limit := a.current.Load().config.Drain.Timeout
-	a.retired.Go(func() {
+	a.retired.doors.Go(func() {
+		ctx := a.retired.ctx
 		select {
 		case <-time.After(politeness):
-		case <-a.draining:
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		case <-a.draining: // its limit is enough
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		if !d.close(ctx) {
-			a.log.Warn("requests on a listener that the configuration no longer has were cut off", "for", d.what, "address", d.addr(), "after", limit.String())
+		if d.close(ctx) {
+			return
+		}
+		a.log.Warn("requests on a listener that the configuration no longer has were cut off", "for", d.what, "address", d.addr())
+		if a.retired.ctx.Err() != nil {
+			a.retired.cut.Store(true)
 		}
 	})
 }

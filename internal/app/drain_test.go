@@ -221,6 +221,29 @@ func TestDrainOfAListenerThatWent(t *testing.T) {
 	}
 }
 
+// A listener that went has no more time than the drain, and what is cut there
+// counts as well.
+func TestDrainCutsAListenerThatWent(t *testing.T) {
+	s := newSlow(t)
+	free := freeAddress(t)
+	text := func(listen, timeout string) string {
+		return fmt.Sprintf("listen: %s\nadmin: 127.0.0.1:0\ndrain: {timeout: %s}\nroutes: [{path: /, upstream: %q}]\n", listen, timeout, s.url)
+	}
+	l := runFile(t, t.TempDir(), text("[127.0.0.1:0, "+free+"]", "1h"))
+	go func() {
+		if ans, err := http.Get("http://" + free + "/slow"); err == nil {
+			ans.Body.Close()
+		}
+	}()
+	<-s.arrived
+	l.reloaded(text("127.0.0.1:0", "1h")) // the limit of those that go now
+	l.reloaded(text("127.0.0.1:0", "100ms"))
+	l.cancel()
+	if err := l.result(); !errors.Is(err, app.ErrDrainCut) {
+		t.Errorf("run: %v, want %v", err, app.ErrDrainCut)
+	}
+}
+
 // dials reports whether somebody listens.
 func dials(address string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
