@@ -11,7 +11,8 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 REVISION  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 # How long each fuzz target runs.
 FUZZTIME  ?= 30s
-# Arguments of `make interop`: INTEROP="-run TestGRPC". UPDATE=1 writes docs/conformance.md.
+# Arguments of `make interop`: INTEROP="-run TestGRPC". UPDATE=1 writes docs/conformance.md and the
+# copies of the alerting rules.
 INTEROP   ?=
 # Arguments of `make demo` and `make bench`: ARGS="--for 30s", ARGS="--quick".
 ARGS      ?=
