@@ -28,6 +28,7 @@ func (a *App) askToQuit() {
 // leave has clients go elsewhere: those of now by the answers to their requests,
 // and then, by /readyz, whoever sends them here.
 func (a *App) leave() {
+	a.log.Info("stopping: not ready, requests are still taken", "delay", a.current.Load().config.Drain.Delay.String())
 	for _, d := range a.openDoors(true) {
 		d.leaving.Leave()
 	}
@@ -43,7 +44,6 @@ func (a *App) drain() bool {
 	for _, d := range data {
 		d.leaving.Leave() // some may be new since leave
 	}
-	a.log.Info("stopping: not ready, requests are still taken", "delay", limits.Delay.String())
 	a.pause(limits.Delay)
 	a.log.Info("stopping: no new requests, those in flight finish",
 		"limit", limits.Timeout.String(), "streams", limits.Streams.String())
