@@ -38,7 +38,7 @@ func start(args []string, stdout, stderr io.Writer) int {
 	// net/http writes to the standard logger what a peer sent without being
 	// asked, and that may be a token.
 	log.SetOutput(io.Discard)
-	ctx, stop := signals()
+	ctx, stop := signals(stderr)
 	defer stop()
 	code := run(ctx, args, stdout, stderr)
 	if code == exitCut {
@@ -50,18 +50,26 @@ func start(args []string, stdout, stderr io.Writer) int {
 // caught is the cause of a context that a signal ended.
 type caught struct{ os.Signal }
 
-func (c caught) Error() string { return "caught " + c.String() }
+// Error names the signal as its senders do.
+func (c caught) Error() string {
+	if c.Signal == os.Interrupt {
+		return "SIGINT"
+	}
+	return "SIGTERM"
+}
 
 // signals returns a context that ends at the first SIGINT or SIGTERM. The
 // second one ends the process at once with 130 or 143: whoever sends it no
 // longer wants to wait for the drain.
-func signals() (context.Context, func()) {
+func signals(stderr io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	incoming := make(chan os.Signal, 2)
 	signal.Notify(incoming, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		cancel(caught{<-incoming})
-		os.Exit(signalCode(caught{<-incoming}))
+		second := caught{<-incoming}
+		fmt.Fprintf(stderr, "attache: a second signal, %v, ended it at once\n", second)
+		os.Exit(signalCode(second))
 	}()
 	return ctx, func() { signal.Stop(incoming) }
 }

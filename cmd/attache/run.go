@@ -64,7 +64,7 @@ func reloadOn(ctx context.Context, incoming <-chan os.Signal, a *app.App) {
 		case <-ctx.Done():
 			return
 		case <-incoming:
-			_ = a.Reload(ctx)
+			_ = a.Reload(ctx, "SIGHUP")
 		}
 	}
 }

@@ -51,6 +51,7 @@ type Options struct {
 type App struct {
 	log      *slog.Logger
 	level    *slog.LevelVar
+	format   string // of log, as the first configuration had it
 	version  string
 	engine   *refresher.Engine
 	metrics  *metrics.Metrics
@@ -76,7 +77,7 @@ type App struct {
 // taken is an error here. Requests are answered once Run runs.
 func New(opt Options) (*App, error) {
 	a := &App{
-		log: opt.Log, level: opt.Level, version: opt.Version, registry: prometheus.NewRegistry(),
+		log: opt.Log, level: opt.Level, format: opt.Config.Log.Format, version: opt.Version, registry: prometheus.NewRegistry(),
 		quit: make(chan struct{}, 1), draining: make(chan struct{}), broken: make(chan error, 1),
 	}
 	a.retired.ctx, a.retired.end = context.WithCancel(context.Background())
@@ -113,13 +114,14 @@ func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
 
 // Reload loads the configuration anew and returns once it is in service. If that
 // cannot be, the error says why, and what was in service stays. It waits for
-// [App.Run], and returns when ctx ends; the reload may then still happen.
-func (a *App) Reload(ctx context.Context) error { return a.reloads.ask(ctx) }
+// [App.Run], and returns when ctx ends; the reload may then still happen. The log
+// says by whom it was asked.
+func (a *App) Reload(ctx context.Context, by string) error { return a.reloads.ask(ctx, by) }
 
 // Run refreshes tokens and answers requests until ctx ends. It then stops
 // taking requests, lets those in flight finish, and returns nil, or
 // [ErrDrainCut] if they took too long. If a listener breaks it does the same
-// and returns why.
+// and returns why. The cause of ctx's end goes to the log.
 func (a *App) Run(ctx context.Context) error {
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
@@ -135,16 +137,20 @@ func (a *App) Run(ctx context.Context) error {
 	reloads.Go(func() { a.reloads.run(reloadCtx) })
 
 	var err error
+	var why string
 	select {
 	case <-ctx.Done():
+		why = context.Cause(ctx).Error()
 	case <-a.quit:
+		why = "POST /-/quit"
 	case err = <-a.broken:
+		why = err.Error()
 	}
-	a.leave() // at once, though a reload may be under way
+	a.leave(why) // at once, though a reload may be under way
 	stopReloads()
 	reloads.Wait()
 	// Tokens are still refreshed: what is in flight may need one.
-	if !a.drain() && err == nil {
+	if !a.drain(why) && err == nil {
 		err = ErrDrainCut
 	}
 	stopEngine()
@@ -177,7 +183,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config) error {
 	for _, warning := range cfg.Warnings {
 		a.log.Warn(warning)
 	}
-	if old != nil && old.config.Log.Format != cfg.Log.Format {
+	if old != nil && old.config.Log.Format != cfg.Log.Format && cfg.Log.Format != a.format {
 		a.log.Warn("log.format changed; it takes effect at the next start")
 	}
 	return nil
@@ -230,7 +236,7 @@ func (a *App) newAdmin(opt Options) (*admin.Admin, error) {
 		Metrics:   metrics.Handler(a.registry, opt.Log),
 	}
 	if opt.Load != nil {
-		cfg.Reload = a.Reload
+		cfg.Reload = func(ctx context.Context) error { return a.Reload(ctx, "POST /-/reload") }
 	}
 	return admin.New(cfg)
 }

@@ -26,18 +26,20 @@ func (a *App) askToQuit() {
 }
 
 // leave has clients go elsewhere: those of now by the answers to their requests,
-// and then, by /readyz, whoever sends them here.
-func (a *App) leave() {
-	a.log.Info("stopping: not ready, requests are still taken", "delay", a.current.Load().config.Drain.Delay.String())
+// and then, by /readyz, whoever sends them here. The log says why.
+func (a *App) leave(why string) {
+	if delay := a.current.Load().config.Drain.Delay; delay > 0 {
+		a.log.Info("stopping: not ready, requests are still taken", "why", why, "delay", delay.String())
+	}
 	for _, d := range a.openDoors(true) {
 		d.leaving.Leave()
 	}
 	a.admin.Drain()
 }
 
-// drain ends the listeners for the application's requests. It reports whether
-// all requests finished in time.
-func (a *App) drain() bool {
+// drain ends the listeners for the application's requests; the log says why. It
+// reports whether all requests finished in time.
+func (a *App) drain(why string) bool {
 	limits := a.current.Load().config.Drain
 	close(a.draining)
 	data := a.openDoors(true)
@@ -46,7 +48,7 @@ func (a *App) drain() bool {
 	}
 	a.pause(limits.Delay)
 	a.log.Info("stopping: no new requests, those in flight finish",
-		"limit", limits.Timeout.String(), "streams", limits.Streams.String())
+		"why", why, "limit", limits.Timeout.String(), "streams", limits.Streams.String())
 	endStreams := time.AfterFunc(limits.Streams, func() { a.streams.End() })
 	defer endStreams.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), limits.Timeout)

@@ -147,7 +147,7 @@ func TestDrainDuringAReload(t *testing.T) {
 	finish := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(finish) // before that of run, which waits
 	reloaded := make(chan error, 1)
-	go func() { reloaded <- l.app.Reload(context.Background()) }()
+	go func() { reloaded <- l.app.Reload(context.Background(), "me") }()
 	<-loading
 	l.cancel()
 	l.until("/readyz fails", func() bool { return l.admin("/readyz").status == http.StatusServiceUnavailable })

@@ -12,6 +12,7 @@ import (
 	"attache/internal/admin"
 	"attache/internal/config"
 	"attache/internal/watch"
+	"attache/internal/yamldoc"
 )
 
 // When files are compared with what was read from them.
@@ -39,17 +40,23 @@ type reloads struct {
 	failed func()
 	// secrets compares the files that logins read, and returns their paths.
 	secrets func() []string
-	asked   chan chan error
+	asked   chan request
 	ended   chan struct{} // closed when nobody reloads any more
 	files   *watch.Files  // those of the last try, whether it went well or not
 	last    atomic.Pointer[admin.Reload]
+}
+
+// request is a wish for a reload.
+type request struct {
+	by   string
+	done chan<- error // receives what became of it
 }
 
 func newReloads(a *App, opt Options) *reloads {
 	r := &reloads{
 		log: opt.Log, load: opt.Load, apply: a.apply, failed: a.metrics.ReloadFailed, files: opt.Files,
 		secrets: func() []string { return a.current.Load().secrets.look() },
-		asked:   make(chan chan error),
+		asked:   make(chan request),
 		ended:   make(chan struct{}),
 	}
 	if r.files == nil {
@@ -65,13 +72,13 @@ var errStopping = errors.New("attache is stopping and loads no configuration any
 var errNothingToLoad = errors.New("the configuration of this attache comes from no file and stays as it is")
 
 // ask has the configuration loaded anew and returns what became of it.
-func (r *reloads) ask(ctx context.Context) error {
+func (r *reloads) ask(ctx context.Context, by string) error {
 	if r.load == nil {
 		return errNothingToLoad
 	}
 	done := make(chan error, 1)
 	select {
-	case r.asked <- done:
+	case r.asked <- request{by, done}:
 	case <-r.ended:
 		return errStopping
 	case <-ctx.Done():
@@ -105,8 +112,8 @@ func (r *reloads) loop(ctx context.Context, news <-chan struct{}, follow func([]
 		select {
 		case <-ctx.Done():
 			return
-		case done := <-r.asked:
-			done <- r.reload(ctx, "asked to")
+		case q := <-r.asked:
+			q.done <- r.reload(ctx, q.by)
 		case <-news:
 			if since.IsZero() {
 				since = time.Now()
@@ -146,9 +153,30 @@ func (r *reloads) reload(ctx context.Context, why string) error {
 	r.last.Store(&admin.Reload{At: time.Now(), Err: err})
 	if err != nil {
 		r.failed()
-		r.log.Error("the configuration cannot be loaded anew; the one before stays in service", "why", why, "error", err)
+		r.complain(why, err)
 		return err
 	}
 	r.log.Info("the configuration was loaded anew", "why", why)
 	return nil
+}
+
+// mostMistakes is how many mistakes of one reload are logged.
+const mostMistakes = 20
+
+// complain logs why a reload failed: several mistakes in a line each, because
+// nobody can read them in one.
+func (r *reloads) complain(why string, err error) {
+	const message = "the configuration cannot be loaded anew; the one before stays in service"
+	var mistakes yamldoc.Problems
+	if !errors.As(err, &mistakes) || len(mistakes) < 2 {
+		r.log.Error(message, "why", why, "error", err)
+		return
+	}
+	r.log.Error(message, "why", why, "mistakes", len(mistakes))
+	for _, m := range mistakes[:min(len(mistakes), mostMistakes)] {
+		r.log.Error(m.String())
+	}
+	if len(mistakes) > mostMistakes {
+		r.log.Error("there are more mistakes; attache check shows all of them", "more", len(mistakes)-mostMistakes)
+	}
 }

@@ -371,3 +371,17 @@ func TestReloadMovesAnAddress(t *testing.T) {
 		t.Errorf("/livez at the address: %d", ans.StatusCode)
 	}
 }
+
+// What only a restart changes is said once, and not when it is taken back.
+func TestReloadLogFormat(t *testing.T) {
+	l := runFile(t, t.TempDir(), addresses)
+	for _, test := range []struct {
+		format   string
+		warnings int
+	}{{"json", 1}, {"json", 1}, {"auto", 1}, {"text", 2}} {
+		l.reloaded(addresses + "log: {format: " + test.format + "}\n")
+		if n := strings.Count(l.logs.String(), "log.format changed"); n != test.warnings {
+			t.Errorf("%s: %d warnings so far, want %d", test.format, n, test.warnings)
+		}
+	}
+}

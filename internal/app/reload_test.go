@@ -17,6 +17,7 @@ import (
 
 	"attache/internal/config"
 	"attache/internal/watch"
+	"attache/internal/yamldoc"
 )
 
 // rig is the loop of reloads with a configuration that is one file.
@@ -93,7 +94,7 @@ func runRig(t *testing.T, f func(*rig)) {
 				g.failed++
 			},
 			secrets: func() []string { return []string{"/secret"} },
-			asked:   make(chan chan error),
+			asked:   make(chan request),
 			files:   &files,
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -210,7 +211,7 @@ func TestReloadWhenAsked(t *testing.T) {
 		ask := func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
-			return g.reloads.ask(ctx)
+			return g.reloads.ask(ctx, "me")
 		}
 		if err := ask(); err != nil {
 			t.Error(err)
@@ -224,22 +225,59 @@ func TestReloadWhenAsked(t *testing.T) {
 	})
 }
 
+// One mistake stands in the line of the failure, several in a line each, but not
+// without end.
+func TestMistakesInTheLog(t *testing.T) {
+	mistakes := make(yamldoc.Problems, mostMistakes+2)
+	for i := range mistakes {
+		mistakes[i] = yamldoc.Problem{File: "attache.yaml", Line: i + 1, Col: 1, Text: "wrong"}
+	}
+	const head = `level=ERROR msg="the configuration cannot be loaded anew; the one before stays in service" why=me `
+	var most strings.Builder
+	fmt.Fprintln(&most, head+"mistakes=22")
+	for i := range mostMistakes {
+		fmt.Fprintf(&most, "level=ERROR msg=\"attache.yaml:%d:1: wrong\"\n", i+1)
+	}
+	fmt.Fprintln(&most, `level=ERROR msg="there are more mistakes; attache check shows all of them" more=2`)
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{errors.New("taken"), head + "error=taken\n"},
+		{mistakes[:1], head + `error="attache.yaml:1:1: wrong"` + "\n"},
+		{mistakes, most.String()},
+	}
+	for _, test := range tests {
+		var out bytes.Buffer
+		r := &reloads{log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))}
+		r.complain("me", test.err)
+		if out.String() != test.want {
+			t.Errorf("%v:\n%s", test.err, out.String())
+		}
+	}
+}
+
 // Nobody waits for a loop that has ended, has nothing to load, or is busy for
 // longer than they have time.
 func TestReloadAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		r := &reloads{asked: make(chan chan error), ended: make(chan struct{})}
-		if err := r.ask(t.Context()); !errors.Is(err, errNothingToLoad) {
+		r := &reloads{asked: make(chan request), ended: make(chan struct{})}
+		if err := r.ask(t.Context(), "me"); !errors.Is(err, errNothingToLoad) {
 			t.Errorf("error %v", err)
 		}
 		r.load = func(*watch.Files) (*config.Config, error) { return nil, errors.New("this is not called") }
-		if err := r.ask(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := r.ask(ctx, "me"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		close(r.ended)
-		if err := r.ask(t.Context()); !errors.Is(err, errStopping) {
+		if err := r.ask(t.Context(), "me"); !errors.Is(err, errStopping) {
 			t.Errorf("error %v", err)
 		}
 	})
