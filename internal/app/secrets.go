@@ -68,7 +68,8 @@ func (w *secretFiles) look() []string {
 }
 
 func (w *secretFiles) renew(f *secretFile, pools []*refresher.Pool) {
-	w.log.Info("a secret file changed; its tokens are renewed", "credential", f.credential, "file", f.ref.String())
+	path, _ := f.ref.Path()
+	w.log.Info("a secret file changed; its tokens are renewed", "credential", f.credential, "file", path)
 	for _, pool := range pools {
 		pool.Renew()
 	}

@@ -86,6 +86,9 @@ func TestChangedSecretRenews(t *testing.T) {
 		os.Remove(path)
 		time.Sleep(time.Minute)
 		want("wrong", "right")
+		if want := " file=" + path + "\n"; !strings.Contains(logs.String(), want) {
+			t.Errorf("the log does not have %q:\n%s", want, &logs)
+		}
 		if n := strings.Count(logs.String(), "cannot be read"); n != 1 {
 			t.Errorf("%d complaints about a file that is gone, want 1:\n%s", n, &logs)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -103,19 +104,19 @@ func (r *Ref) readEnv() (String, error) {
 func (r *Ref) readFile() (String, error) {
 	// A pipe or a device would block whoever reads it, or never end.
 	if info, err := os.Stat(r.name); err == nil && !info.Mode().IsRegular() {
-		return String{}, fmt.Errorf("read secret file: %s is not a regular file", r.name)
+		return String{}, fmt.Errorf("file %s is not a regular file", r.name)
 	}
 	f, err := os.Open(r.name)
 	if err != nil {
-		return String{}, fmt.Errorf("read secret file: %w", err)
+		return String{}, r.unreadable(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
-		return String{}, fmt.Errorf("read secret file: %w", err)
+		return String{}, r.unreadable(err)
 	}
 	if len(data) > MaxFileSize {
-		return String{}, fmt.Errorf("secret file %s is larger than %d bytes", r.name, MaxFileSize)
+		return String{}, fmt.Errorf("file %s is larger than %d bytes", r.name, MaxFileSize)
 	}
 	text, cut := strings.CutSuffix(string(data), "\n")
 	if cut {
@@ -124,9 +125,18 @@ func (r *Ref) readFile() (String, error) {
 	if text == "" {
 		// A file that is being replaced is often empty for a moment, and an
 		// empty secret never logs in anywhere.
-		return String{}, errors.New("secret file " + r.name + " is empty")
+		return String{}, errors.New("file " + r.name + " is empty")
 	}
 	return r.remember(text), nil
+}
+
+// unreadable says why a file cannot be read, and names it once.
+func (r *Ref) unreadable(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return fmt.Errorf("file %s: %w", r.name, err)
 }
 
 // remember keeps the String that is there when the text did not change, so
