@@ -2,12 +2,16 @@ package certs
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -79,6 +83,36 @@ func TestACMEServerIsAway(t *testing.T) {
 	}
 	if err := <-failed; err == nil {
 		t.Error("a certificate came")
+	}
+}
+
+// certmagic gives up for good on a storage that takes nothing, so that is an error
+// at once; and to have asked leaves nothing behind.
+func TestACMEStorageTakesNothing(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "state")
+	settings := Settings{Storage: Storage{Folder: folder}, Listeners: map[string]Listener{
+		"l": {Address: free(t), ACME: &ACME{Names: []string{"a.test"}, Directory: "https://" + free(t) + "/dir"}},
+	}}
+	c := newCertificates(t, Config{Log: quiet()})
+	change, err := c.Prepare(t.Context(), settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change.Discard()
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if change, err := c.Prepare(t.Context(), settings); err == nil {
+		change.Discard()
+		t.Error("a file is taken for a folder")
+	} else if want := "certificate for a.test, kept in " + folder; !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %s", err, want)
 	}
 }
 
@@ -188,16 +222,19 @@ func TestLog(t *testing.T) {
 		zap.Any("storage", Storage{Folder: "a-canary"}), zap.Any("headers", http.Header{"Authorization": {"a-canary"}}), zap.ByteString("body", []byte("a-canary")))
 	z.Warn("odd")
 	z.Error("bad", zap.Error(io.ErrUnexpectedEOF))
+	z.Error("nobody needs it", zap.Error(fmt.Errorf("job: %w", context.Canceled)))
+	z.Warn("slow", zap.Duration("elapsed", 1505706053))
 	got := log.String()
 	for _, want := range []string{
 		`level=DEBUG msg="certificates: a step" name=a.test identifiers="[a.test b.test]" remaining=1h0m0s attempt=2`,
 		`level=WARN msg="certificates: odd" name=a.test`, `level=ERROR msg="certificates: bad" name=a.test error="unexpected EOF"`,
+		`msg="certificates: slow" name=a.test elapsed=1.506s`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the log lacks %s:\n%s", want, got)
 		}
 	}
-	if strings.Contains(got, "canary") || strings.Contains(got, "every handshake") {
+	if strings.Contains(got, "canary") || strings.Contains(got, "every handshake") || strings.Contains(got, "nobody needs") {
 		t.Errorf("the log has too much:\n%s", got)
 	}
 	for range 10 * repeatsMost {

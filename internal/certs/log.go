@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -60,7 +61,7 @@ func (b *bridge) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.
 
 // Write implements [zapcore.Core].
 func (b *bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if !b.repeats.allow(e.Message, e.Time) {
+	if slices.ContainsFunc(fields, givenUp) || !b.repeats.allow(e.Message, e.Time) {
 		return nil
 	}
 	r := slog.NewRecord(e.Time, levelOf(e.Level), "certificates: "+e.Message, 0)
@@ -75,6 +76,13 @@ func (b *bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 // Sync implements [zapcore.Core].
 func (b *bridge) Sync() error { return nil }
 
+// givenUp reports whether a field is the error of what was ended because nobody
+// needs it any more. To certmagic that is a failure.
+func givenUp(f zapcore.Field) bool {
+	err, ok := f.Interface.(error)
+	return ok && errors.Is(err, context.Canceled)
+}
+
 // attr returns a field of a plain type.
 func attr(f zapcore.Field) (slog.Attr, bool) {
 	switch f.Type {
@@ -88,7 +96,9 @@ func attr(f zapcore.Field) (slog.Attr, bool) {
 		f.AddTo(e)
 		list, ok := e.Fields[f.Key].([]any)
 		return slog.Any(f.Key, list), ok
-	case zapcore.BoolType, zapcore.Int64Type, zapcore.Int32Type, zapcore.DurationType, zapcore.TimeType:
+	case zapcore.DurationType:
+		return slog.String(f.Key, time.Duration(f.Integer).Round(time.Millisecond).String()), true
+	case zapcore.BoolType, zapcore.Int64Type, zapcore.Int32Type, zapcore.TimeType:
 		e := zapcore.NewMapObjectEncoder()
 		f.AddTo(e)
 		return slog.Any(f.Key, e.Fields[f.Key]), true

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -120,7 +121,7 @@ func (s *source) load(ctx context.Context) error {
 			if own != nil {
 				err = s.config.ManageSync(ctx, []string{name})
 			} else {
-				err = nil
+				err = s.writable(ctx)
 			}
 		}
 		if err != nil {
@@ -128,6 +129,17 @@ func (s *source) load(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// writable reports whether the storage takes anything. certmagic asks as well
+// before it orders a certificate, but in the background, and once only: where it
+// finds that the storage takes nothing it gives up for good.
+func (s *source) writable(ctx context.Context) error {
+	key := "writable-" + rand.Text() // replicas may ask at the same time
+	if err := s.storage.Store(ctx, key, []byte("?")); err != nil {
+		return err
+	}
+	return s.storage.Delete(ctx, key)
 }
 
 // loadOne takes a certificate out of the storage. One that does not fit its key
