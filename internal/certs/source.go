@@ -214,7 +214,7 @@ func (s *source) observe(_ context.Context, event string, data map[string]any) e
 var errUnknownName = errors.New("no certificate is obtained for this name here")
 
 // certificate returns the certificate for a handshake; see [tls.Config]. Without
-// one the handshake fails.
+// one, or with neither that nor an error, the handshake fails.
 func (s *source) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(hello.ServerName)
 	// Anybody can ask for a challenge; certmagic looks into the storage for each.
@@ -229,9 +229,11 @@ func (s *source) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	if name == "" {
 		name = s.names[0]
 	}
-	if slices.Contains(s.names, name) {
-		s.complain(name)
+	if !slices.Contains(s.names, name) {
+		s.log.Debug("a TLS handshake was refused: no certificate is for this name", "name", name, "names", s.names)
+		return nil, nil // which crypto/tls tells the client as unrecognized_name (RFC 6066 section 3)
 	}
+	s.complain(name)
 	return nil, err
 }
 
