@@ -22,7 +22,8 @@ func Load(path string) (*Config, error) { return LoadAnew(path, &watch.Files{}) 
 // configuration itself, recipes, certificates and the secrets of the
 // configuration, also when it ends with an error. Once one of them changes it is
 // time to load again. Secrets of credentials are not among them, because logins
-// read those themselves.
+// read those themselves; but after an error they are, because it may have been that
+// one of them is still missing.
 func LoadAnew(path string, files *watch.Files) (*Config, error) {
 	files.Add(path)
 	data, err := readFile(path)
@@ -50,6 +51,7 @@ func parse(file string, data []byte, dir string, files *watch.Files) (*Config, e
 	}
 	l.config(root)
 	if err := rep.Err(); err != nil {
+		files.Merge(&l.secrets)
 		return nil, err
 	}
 	for _, w := range l.warnings.Sorted() {
@@ -87,6 +89,7 @@ type loader struct {
 	warnings yamldoc.Problems
 	dir      string
 	files    *watch.Files              // what is read, but for the secrets of credentials
+	secrets  watch.Files               // those of credentials
 	recipes  map[string]*recipe.Recipe // recipe files read so far, by path; nil: broken, and reported
 	drafts   []*draft                  // the credentials, in the order of the file
 	byName   map[string]*draft

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"attache/internal/watch"
 	"attache/internal/yamldoc"
 )
 
@@ -113,4 +114,47 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Who waits for what a failed configuration needs also waits for secrets that a
+// credential lacks; with one that is good, logins look after them.
+func TestFilesOfAFailure(t *testing.T) {
+	dir := t.TempDir()
+	path, key := filepath.Join(dir, "attache.yaml"), filepath.Join(dir, "key")
+	text := `
+credentials:
+  im: {recipe: openim, with: {endpoint: "http://127.0.0.1:1", secret: {file: key}, platform_id: 1, user_id: u}}
+routes:
+  - {path: /, upstream: "http://127.0.0.1:1", use: [im]}
+`
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(path, text)
+	for _, before := range []string{"missing", ""} {
+		var files watch.Files
+		if before == "" {
+			write(key, before)
+		}
+		if _, err := LoadAnew(path, &files); err == nil {
+			t.Fatalf("%q: a secret is lacking, and there is no error", before)
+		}
+		if changed := files.Changed(); len(changed) != 0 {
+			t.Errorf("%q: changed: %q, but nothing was", before, changed)
+		}
+		write(key, "a secret")
+		if changed := files.Changed(); !slices.Equal(changed, []string{key}) {
+			t.Errorf("%q: changed: %q, want %q", before, changed, key)
+		}
+	}
+	var files watch.Files
+	if _, err := LoadAnew(path, &files); err != nil {
+		t.Fatal(err)
+	}
+	if got := files.Paths(); !slices.Equal(got, []string{path}) {
+		t.Errorf("files of a good configuration: %q", got)
+	}
 }

@@ -39,7 +39,10 @@ func (l *loader) origin(v yamldoc.Value) (recipe.Origin, bool) {
 	at := o.Get(kind)
 	switch kind {
 	case "env", "file":
-		or.Ref, ok = l.ref(kind, at)
+		if or.Ref, ok = l.ref(kind, at); ok && kind == "file" {
+			path, _ := or.Ref.Path()
+			l.secrets.Add(path)
+		}
 	case "credential":
 		or.Credential, or.Token, ok = tokenName(at)
 	default:

@@ -43,6 +43,18 @@ func (f *Files) Add(path string) {
 	f.seen[path] = fingerprintOf(path)
 }
 
+// Merge adds the files of other as they were when other got them.
+func (f *Files) Merge(other *Files) {
+	if f.seen == nil {
+		f.seen = map[string]fingerprint{}
+	}
+	for path, was := range other.seen {
+		if _, known := f.seen[path]; !known {
+			f.seen[path] = was
+		}
+	}
+}
+
 // Changed returns the files in which something else stands now than when they
 // were added, in the order of their names.
 func (f *Files) Changed() []string {
