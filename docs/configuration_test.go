@@ -247,6 +247,7 @@ func writeKeys(t *testing.T, dir string) {
 	certificate := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
 	for name, block := range map[string]*pem.Block{
 		"corp-ca.pem": certificate, "client.pem": certificate, "client-key.pem": {Type: "PRIVATE KEY", Bytes: key},
+		"server.pem": certificate, "server-key.pem": {Type: "PRIVATE KEY", Bytes: key},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
