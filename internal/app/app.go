@@ -150,7 +150,7 @@ func (a *App) Run(ctx context.Context) error {
 	stopReloads()
 	reloads.Wait()
 	// Tokens are still refreshed: what is in flight may need one.
-	if !a.drain(why) && err == nil {
+	if !a.drain() && err == nil {
 		err = ErrDrainCut
 	}
 	stopEngine()

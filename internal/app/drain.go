@@ -30,6 +30,8 @@ func (a *App) askToQuit() {
 func (a *App) leave(why string) {
 	if delay := a.current.Load().config.Drain.Delay; delay > 0 {
 		a.log.Info("stopping: not ready, requests are still taken", "why", why, "delay", delay.String())
+	} else {
+		a.log.Info("stopping: not ready", "why", why)
 	}
 	for _, d := range a.openDoors(true) {
 		d.leaving.Leave()
@@ -37,9 +39,9 @@ func (a *App) leave(why string) {
 	a.admin.Drain()
 }
 
-// drain ends the listeners for the application's requests; the log says why. It
-// reports whether all requests finished in time.
-func (a *App) drain(why string) bool {
+// drain ends the listeners for the application's requests. It reports whether
+// all requests finished in time.
+func (a *App) drain() bool {
 	limits := a.current.Load().config.Drain
 	close(a.draining)
 	data := a.openDoors(true)
@@ -48,7 +50,7 @@ func (a *App) drain(why string) bool {
 	}
 	a.pause(limits.Delay)
 	a.log.Info("stopping: no new requests, those in flight finish",
-		"why", why, "limit", limits.Timeout.String(), "streams", limits.Streams.String())
+		"limit", limits.Timeout.String(), "streams", limits.Streams.String())
 	endStreams := time.AfterFunc(limits.Streams, func() { a.streams.End() })
 	defer endStreams.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), limits.Timeout)
