@@ -10,11 +10,13 @@ import (
 
 // jsonNode is a node of a request's JSON body.
 type jsonNode struct {
-	kind  jsonKind
-	raw   string      // jsonRaw: a number, true, false or null, as it goes out
-	text  template    // jsonText
-	names []string    // jsonObject, parallel to items
-	items []*jsonNode // jsonObject, jsonList
+	kind jsonKind
+	raw  string   // jsonRaw: a number, true, false or null, as it goes out
+	text template // jsonText
+	// number: a text that is one value of let, which is written as a number
+	number bool
+	names  []string    // jsonObject, parallel to items
+	items  []*jsonNode // jsonObject, jsonList
 }
 
 type jsonKind uint8
@@ -58,7 +60,11 @@ func parseJSONBody(v yamldoc.Value, s *scope) *jsonNode {
 		return &jsonNode{kind: jsonRaw, raw: text}
 	}
 	t, _ := parseBodyTemplate(v, s)
-	return &jsonNode{kind: jsonText, text: t}
+	n := &jsonNode{kind: jsonText, text: t}
+	if ref := t.alone(); ref != nil && ref.kind == refLet {
+		n.number = s.token.lets[ref.let].number
+	}
+	return n
 }
 
 // templates calls f for every template in the body.
@@ -106,9 +112,13 @@ func (n *jsonNode) append(dst []byte, v typedValues) (out []byte, ok bool) {
 	return append(dst, closing), true
 }
 
-// appendText writes a string, or a number or boolean when a parameter of such
-// a type is the whole text.
+// appendText writes a string, or a number or boolean when a parameter or a time
+// of such a type is the whole text.
 func (n *jsonNode) appendText(dst []byte, v typedValues) ([]byte, bool) {
+	if n.number {
+		text, ok := v.value(n.text.alone())
+		return append(dst, text...), ok
+	}
 	if ref := n.text.alone(); ref != nil && ref.kind == refParam {
 		if t := v.typeOf(ref); t == TypeInt || t == TypeBool {
 			text, ok := v.value(ref)

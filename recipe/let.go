@@ -28,12 +28,15 @@ type letDecl struct {
 	as   string        // now: the form; hashes: the encoding
 	add  time.Duration // now
 	size int           // nonce
+	// number: in JSON the value is a number where it is the whole text; now
+	number bool
+	jwt    *jwtDecl // jwt
 }
 
 // letFunctions lists what let can compute.
 func letFunctions() []string {
-	return []string{"now", "base64", "uuid", "nonce", "md5", "sha1", "sha256", "sha512",
-		"hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha512"}
+	return []string{"now", "base64", "uuid", "nonce", "md5", "sha1", "sha256", "sha384", "sha512",
+		"hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha384", "hmac_sha512", "jwt"}
 }
 
 // newHash returns the hash of that name, or nil.
@@ -45,6 +48,8 @@ func newHash(name string) func() hash.Hash {
 		return sha1.New
 	case "sha256":
 		return sha256.New
+	case "sha384":
+		return sha512.New384
 	case "sha512":
 		return sha512.New
 	}
@@ -74,7 +79,7 @@ func (p *parser) lets(v yamldoc.Value, s *scope) {
 }
 
 func parseLet(v yamldoc.Value, s *scope) (letDecl, bool) {
-	o := v.Object(append(letFunctions(), "add", "encode", "key")...)
+	o := v.Object(append(letFunctions(), "add", "type", "encode", "key")...)
 	var l letDecl
 	for _, fn := range letFunctions() {
 		if !o.Has(fn) {
@@ -107,19 +112,23 @@ func (l *letDecl) argument(o yamldoc.Object, s *scope) (ok bool) {
 		var n int64
 		n, ok = v.Int(1, 256)
 		l.size = int(n)
+	case "jwt":
+		var d jwtDecl
+		d, ok = parseJWT(v, s)
+		l.jwt = &d
 	default:
 		l.arg, ok = parseTemplate(v, s)
 	}
 	return ok
 }
 
-// options reads add, encode and key, each where it has a meaning.
+// options reads add, type, encode and key, each where it has a meaning.
 func (l *letDecl) options(o yamldoc.Object, s *scope) bool {
 	ok := true
 	hashName, keyed := strings.CutPrefix(l.fn, "hmac_")
 	hashes := newHash(hashName) != nil
-	allowed := map[string]bool{"add": l.fn == "now", "encode": hashes, "key": keyed}
-	for _, k := range []string{"add", "encode", "key"} {
+	allowed := map[string]bool{"add": l.fn == "now", "type": l.fn == "now", "encode": hashes, "key": keyed}
+	for _, k := range []string{"add", "type", "encode", "key"} {
 		if o.Has(k) && !allowed[k] {
 			o.Get(k).Errorf("%s means nothing for %s", k, l.fn)
 			ok = false
@@ -130,6 +139,13 @@ func (l *letDecl) options(o yamldoc.Object, s *scope) bool {
 	}
 	if o.Has("add") {
 		l.add, ok = o.Get("add").Duration(-365*24*time.Hour, 365*24*time.Hour)
+	}
+	if o.Has("type") {
+		word, known := o.Get("type").OneOf("string", "int")
+		if l.number = word == "int"; l.number && !l.isTime() {
+			o.Get("type").Errorf("%s is no number", l.as)
+		}
+		ok = ok && known
 	}
 	if hashes {
 		l.as = "hex"
@@ -149,9 +165,12 @@ func (l *letDecl) options(o yamldoc.Object, s *scope) bool {
 // never do, and help whoever reads a transcript.
 func (l *letDecl) secret() bool { return l.fn != "now" && l.fn != "uuid" }
 
+// isTime reports whether the value is a time that JSON can have as a number.
+func (l *letDecl) isTime() bool { return l.fn == "now" && l.as != "rfc3339" }
+
 // compute gives the value. ok is false when it mentions a parameter without a
 // value: then whatever mentions it is left out as well.
-func (l *letDecl) compute(v values, now time.Time, random io.Reader) (text string, ok bool, err error) {
+func (l *letDecl) compute(v typedValues, now time.Time, random io.Reader) (text string, ok bool, err error) {
 	switch l.fn {
 	case "now":
 		return formatNow(now.Add(l.add), l.as), true, nil
@@ -161,6 +180,12 @@ func (l *letDecl) compute(v values, now time.Time, random io.Reader) (text strin
 	case "nonce":
 		text, err = newNonce(random, l.size)
 		return text, err == nil, err
+	case "jwt":
+		text, ok, err = l.jwt.sign(v, random)
+		if err != nil {
+			err = fmt.Errorf("let %s: %w", l.name, err)
+		}
+		return text, ok, err
 	}
 	arg, ok := l.arg.render(v, verbatim)
 	if !ok {

@@ -17,6 +17,7 @@ func (b *binder) program(d *tokenDecl) *TokenProgram {
 	d.renewal.apply(&t.Policy)
 	m := mentioned(c, d)
 	b.checkURL(d)
+	b.checkKeys(d)
 	t.mentioned = slices.Sorted(maps.Keys(m.reached))
 	t.addParents(m)
 	t.addParams(m)

@@ -145,6 +145,7 @@ func (t *tokenDecl) templates(f func(template)) {
 	for _, l := range t.lets {
 		f(l.arg)
 		f(l.key)
+		l.jwt.templates(f)
 	}
 	t.request.templates(f)
 }
