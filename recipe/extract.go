@@ -22,7 +22,7 @@ type extractor struct {
 	header string // canonical name
 	name   string // of the header as written, for messages
 	cookie string
-	text   bool // the whole body
+	text   bool // the whole body, less white space around it
 	re     *regexp.Regexp
 	trim   string // characters that are cut from both ends
 }
@@ -157,7 +157,7 @@ func (e *extractor) extract(a *answer) (text string, found bool, why string) {
 			text = c.Value
 		}
 	case e.text:
-		text = string(a.body)
+		text = strings.TrimSpace(string(a.body))
 	case e.re != nil:
 		m := e.re.FindSubmatch(a.body)
 		if m == nil {

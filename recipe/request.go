@@ -64,7 +64,7 @@ func parseRequest(v yamldoc.Value, s *scope) requestDecl {
 	}
 	r.parseBody(o, s)
 	if m := o.Get("method"); !m.IsZero() {
-		if method, ok := m.OneOf("GET", "POST", "PUT", "PATCH", "DELETE"); ok {
+		if method, ok := m.OneOf("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"); ok {
 			r.method = method
 		}
 	}

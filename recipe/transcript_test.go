@@ -326,7 +326,7 @@ func describeVerdict(t *testing.T, plan *Plan, head exchange.Head, resp *http.Re
 	}
 	ans := exchange.Head{Status: resp.StatusCode, Header: resp.Header}
 	looks := plan.WantsBody(head, ans)
-	if looks == exchange.NoBody || looks == exchange.JSONBody && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+	if looks == exchange.NoBody || looks == exchange.JSONBody && !strings.HasPrefix(strings.TrimLeft(string(data), " \t\r\n["), "{") {
 		data = nil
 	}
 	v := plan.Judge(head, ans, data)
