@@ -68,12 +68,17 @@ func (c *Credential) Secrets() []secret.String {
 }
 
 // Files returns the files whose content is a parameter of the credential,
-// whether a login or a request gets it.
+// whether a login or a request gets it, or one of its tokens.
 func (c *Credential) Files() []*secret.Ref {
 	var files []*secret.Ref
 	for i := range c.bindings {
 		if b := &c.bindings[i]; b.kind == bindFile {
 			files = append(files, b.ref)
+		}
+	}
+	for _, t := range c.programs {
+		if t.file != nil {
+			files = append(files, t.file)
 		}
 	}
 	return files
@@ -167,13 +172,14 @@ type TokenProgram struct {
 	success   *matcher        // nil: any 2xx
 	errors    []errorRule     // those whose conditions hold
 	refused   []parentRule
+	file      *secret.Ref // what the token is read from; nil: it comes from elsewhere
 }
 
-// Reads reports whether the login mentions the content of a file of its
-// credential, itself or through defaults: once that changes, the token has to
-// be renewed.
+// Reads reports whether the token is in a file of its credential, or the login
+// mentions its content, itself or through defaults: once that changes, the token
+// has to be renewed.
 func (t *TokenProgram) Reads(file *secret.Ref) bool {
-	return slices.ContainsFunc(t.mentioned, func(i int) bool { return t.cred.bindings[i].ref == file })
+	return t.file == file || slices.ContainsFunc(t.mentioned, func(i int) bool { return t.cred.bindings[i].ref == file })
 }
 
 // ParentRef is a token that a login needs.

@@ -160,11 +160,7 @@ func (b *binder) checkKeys(d *tokenDecl) {
 			continue
 		}
 		if _, err := newJWTSigner(j.alg, key); err != nil {
-			at := b.cfg.At
-			if ref := j.key.alone(); ref != nil {
-				at = b.c.bindings[ref.param].at
-			}
-			b.errorf(at, "token %s: %v", d.name, err)
+			b.errorf(b.place(j.key), "token %s: %v", d.name, err)
 		}
 	}
 }
@@ -176,6 +172,9 @@ func (t *tokenDecl) jwts() []*jwtDecl {
 		if l.jwt != nil {
 			list = append(list, l.jwt)
 		}
+	}
+	if m, ok := t.origin.(*mintOrigin); ok {
+		list = append(list, &m.jwt)
 	}
 	return list
 }

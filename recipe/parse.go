@@ -118,7 +118,7 @@ func (p *parser) tokens(v yamldoc.Value) {
 			continue
 		}
 		t := &tokenDecl{name: e.Name, at: e.Value, key: e.Key, index: len(p.recipe.tokens)}
-		t.object = e.Value.Object("let", "request", "success", "errors", "message", "value", "outputs", "lifetime", "renewal")
+		t.object = e.Value.Object("let", "request", "file", "exec", "static", "mint", "success", "errors", "message", "value", "outputs", "lifetime", "renewal")
 		p.outputs(t)
 		p.recipe.tokens = append(p.recipe.tokens, t)
 	}
@@ -146,7 +146,7 @@ func (p *parser) token(t *tokenDecl) {
 	o := t.object
 	s := &scope{recipe: p.recipe, token: t}
 	p.lets(o.Get("let"), s)
-	t.request = parseRequest(o.Require("request"), s)
+	p.parseOrigin(t, s)
 	if v := o.Get("success"); !v.IsZero() {
 		success := v.Object(matcherKeys()...)
 		noGRPC(success)
@@ -158,8 +158,6 @@ func (p *parser) token(t *tokenDecl) {
 	if v := o.Get("message"); !v.IsZero() {
 		t.message = parseExtractors(v)
 	}
-	t.value = parseExtractors(o.Require("value"))
-	t.lifetime = parseLifetime(o.Require("lifetime"), t.value)
 	t.renewal = parseRenewal(o.Get("renewal"), false)
 	t.needs = s.needs
 }

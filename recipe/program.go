@@ -14,6 +14,7 @@ func (b *binder) program(d *tokenDecl) *TokenProgram {
 	c := b.c
 	t := &TokenProgram{Name: d.name, cred: c, decl: d}
 	t.Policy.Timeout = d.request.timeout
+	b.bindOrigin(t)
 	d.renewal.apply(&t.Policy)
 	m := mentioned(c, d)
 	b.checkURL(d)

@@ -50,6 +50,7 @@ type tokenDecl struct {
 	letNames []string // all, also those that are not read yet
 	lets     []letDecl
 	request  requestDecl
+	origin   origin   // nil: the request
 	success  *matcher // nil: any 2xx
 	errors   []errorRule
 	message  []extractor
@@ -148,4 +149,7 @@ func (t *tokenDecl) templates(f func(template)) {
 		l.jwt.templates(f)
 	}
 	t.request.templates(f)
+	if t.origin != nil {
+		t.origin.templates(f)
+	}
 }

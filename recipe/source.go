@@ -15,10 +15,10 @@ import (
 	"attache/refresher"
 )
 
-// Source logs in over rt, which must follow no redirect ([http.Transport] does
+// Source logs in over rt, unless the token comes from elsewhere; rt must follow no redirect ([http.Transport] does
 // not) and may decode gzip or leave it. userAgent is sent when not empty.
 func (t *TokenProgram) Source(rt http.RoundTripper, userAgent string) *Source {
-	return &Source{program: t, rt: rt, userAgent: userAgent, now: time.Now, random: rand.Reader}
+	return &Source{program: t, rt: rt, userAgent: userAgent, now: time.Now, random: rand.Reader, run: runCommand}
 }
 
 // Source implements [refresher.Source]. It is safe for concurrent use.
@@ -33,6 +33,7 @@ type Source struct {
 	userAgent string
 	now       func() time.Time
 	random    io.Reader
+	run       Runner
 }
 
 // Fetch makes one attempt to log in. Errors are *[refresher.FetchError].
@@ -73,6 +74,9 @@ func (a *attempt) run(ctx context.Context) (refresher.Token, error) {
 	defer cancel()
 	if err := a.prepare(); err != nil {
 		return refresher.Token{}, a.fail(refresher.Permanent, err.Error(), err)
+	}
+	if a.t.decl.origin != nil {
+		return a.fromOrigin(ctx)
 	}
 	req, err := a.t.decl.request.build(ctx, a, a.s.userAgent)
 	if err != nil {

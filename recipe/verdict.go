@@ -23,16 +23,7 @@ const (
 // judge decides what the answer to a login means: refused parents first, then
 // `errors`, `success` and `value`.
 func (a *attempt) judge(ans *answer, now time.Time) (refresher.Token, error) {
-	// Whatever looks like the token must not be shown, least of all when the
-	// login failed in another respect.
-	value, from := extractFirst(a.t.decl.value, ans)
-	a.hide(secret.New(value))
-	for i, word := range strings.Fields(value[:min(len(value), maxValue)]) {
-		if i < 8 {
-			a.hide(secret.New(word)) // a token with a line break may stand elsewhere without it
-		}
-	}
-	outputs := a.outputs(ans)
+	value, from, outputs := a.taken(ans)
 	a.trace.answer(a, ans)
 
 	what := fmt.Sprintf("%s answered %d", a.host, ans.status)
@@ -60,6 +51,19 @@ func (a *attempt) judge(ans *answer, now time.Time) (refresher.Token, error) {
 		return refresher.Token{}, a.failAnswer(ans, refresher.Transient, what+" with a token that "+why, nil)
 	}
 	return a.accept(ans, value, from, outputs, now), nil
+}
+
+// taken takes value and outputs from an answer. Whatever looks like the token
+// must not be shown, least of all when the login failed in another respect.
+func (a *attempt) taken(ans *answer) (value string, from *extractor, outputs map[string]secret.String) {
+	value, from = extractFirst(a.t.decl.value, ans)
+	a.hide(secret.New(value))
+	for i, word := range strings.Fields(value[:min(len(value), maxValue)]) {
+		if i < 8 {
+			a.hide(secret.New(word)) // a token with a line break may stand elsewhere without it
+		}
+	}
+	return value, from, a.outputs(ans)
 }
 
 // accept makes the token.
