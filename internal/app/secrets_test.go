@@ -114,8 +114,15 @@ func TestSecretFilesAreFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	recipe := "recipe: pod\nparams: {path: {}}\ntokens: {account: {file: \"${path}\"}, other: {static: x}}\n"
+	if err := os.WriteFile(filepath.Join(dir, "pod.yaml"), []byte(recipe), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cfg, err := config.Parse("test.yaml", []byte(`
 credentials:
+  pod:
+    recipe: ./pod.yaml
+    with: {path: `+filepath.Join(dir, "token")+`} # it is not there yet
   a:
     recipe: huawei-aicc
     with: {endpoint: "https://example.com", app_key: {file: key}, app_secret: {file: secret}, channel_id: "1", user_id: u}
@@ -138,7 +145,7 @@ routes:
 		}
 		found = append(found, text)
 	}
-	if got, want := strings.Join(found, ", "), "key: access messaging, secret: access"; got != want {
+	if got, want := strings.Join(found, ", "), "token: account, key: access messaging, secret: access"; got != want {
 		t.Errorf("found %s, want %s", got, want)
 	}
 }
