@@ -80,8 +80,23 @@ func (n *jsonNode) templates(f func(template)) {
 	}
 }
 
+// document writes the node as a whole document. ok is false when it is one
+// parameter without a value.
+func (n *jsonNode) document(dst []byte, v typedValues) (out []byte, ok bool) {
+	switch out, ok = n.append(dst, v); {
+	case ok:
+		return out, true
+	case n.kind == jsonObject:
+		return append(dst, "{}"...), true
+	case n.kind == jsonList:
+		return append(dst, "[]"...), true
+	}
+	return dst, false
+}
+
 // append writes the node. ok is false when it mentions a parameter without a
-// value; members and items like that are left out.
+// value; members and items like that are left out, and so are maps and lists
+// of which nothing is left.
 func (n *jsonNode) append(dst []byte, v typedValues) (out []byte, ok bool) {
 	switch n.kind {
 	case jsonRaw:
@@ -109,7 +124,7 @@ func (n *jsonNode) append(dst []byte, v typedValues) (out []byte, ok bool) {
 		}
 		first = false
 	}
-	return append(dst, closing), true
+	return append(dst, closing), !first || len(n.items) == 0
 }
 
 // appendText writes a string, or a number or boolean when a parameter or a time

@@ -123,7 +123,7 @@ func (d *jwtDecl) sign(v typedValues, random io.Reader) (token string, ok bool, 
 		return "", false, err
 	}
 	header := d.head(v)
-	claims, _ := d.claims.append(nil, v) // an object is always there
+	claims, _ := d.claims.document(nil, v) // an object is always there
 	encoding := base64.RawURLEncoding
 	input := encoding.EncodeToString(header) + "." + encoding.EncodeToString(claims)
 	signature, err := signer.sign([]byte(input), random)
@@ -144,7 +144,7 @@ func (d *jwtDecl) head(v typedValues) []byte {
 	if !own {
 		start += `,"typ":"JWT"`
 	}
-	rest, _ := d.header.append(nil, v)
+	rest, _ := d.header.document(nil, v)
 	if string(rest) == "{}" {
 		return []byte(start + "}")
 	}

@@ -179,7 +179,7 @@ func (o *mintOrigin) read(_ context.Context, a *attempt) ([]byte, error) {
 	}
 	if a.trace != nil {
 		masked := maskedValues{a}
-		claims, _ := o.jwt.claims.append(nil, masked)
+		claims, _ := o.jwt.claims.document(nil, masked)
 		lines := []string{"header: " + string(o.jwt.head(masked)), "claims: " + string(claims)}
 		a.trace.step("Made", cutLines(a.scrubLines(strings.Join(lines, "\n")))...)
 	}

@@ -283,7 +283,7 @@ func (b *basicDecl) encode(user, password string) string {
 func (r *requestDecl) body(v typedValues) (body []byte, contentType string, err error) {
 	switch {
 	case r.json != nil:
-		out, ok := r.json.append([]byte{}, v)
+		out, ok := r.json.document([]byte{}, v)
 		if !ok {
 			return nil, "", errors.New("the whole json body is one parameter, which has no value")
 		}

@@ -28,7 +28,7 @@ func TestTranscriptText(t *testing.T) {
     X-Id: 00000000-0000-4000-8000-000000000000
     X-Parent: redacted
     
-    {"user":"anna","n":5,"text":"n=5","sign":"redacted","list":[1,2.50,true,null,{}],"big":9007199254740993}
+    {"user":"anna","n":5,"text":"n=5","sign":"redacted","list":[1,2.50,true,null],"big":9007199254740993}
 Received
     200 OK
     Content-Type: application/json

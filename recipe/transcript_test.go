@@ -25,11 +25,13 @@ import (
 
 // Transcripts are what the tests know about a vendor: a request as it is sent,
 // the vendor's answer and what must follow. They are txtar files in
-// presets/testdata/<folder>/*.txtar; the folders only sort them.
+// presets/testdata/<folder>/*.txtar; the folders only sort them. Those in
+// testdata/recipes/<folder> are of recipes that are no presets and show what the
+// language can say.
 //
 // The comment at the top of the file, before the first file, is a YAML map:
 //
-//	recipe: openim/user              # required: a preset
+//	recipe: openim/user              # required: a preset, or the path of a recipe
 //	token: user                      # makes it the transcript of a login of that token;
 //	                                 # without it, it is one of a call of the API
 //	now: 2024-05-01T12:00:00Z        # the wall clock; this is the default
@@ -118,11 +120,13 @@ var update = flag.Bool("update", false, "write request and want of the transcrip
 
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("presets/testdata/*/*.txtar")
-	if err != nil || len(files) == 0 {
+	more, _ := filepath.Glob("testdata/recipes/*/*.txtar")
+	if err != nil || len(files) == 0 || len(more) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
+	files = append(files, more...)
 	for _, name := range files {
-		t.Run(strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(name), "presets/testdata/"), ".txtar"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(name, ".txtar"), func(t *testing.T) {
 			ar, err := txtar.ParseFile(name)
 			if err != nil {
 				t.Fatal(err)
@@ -179,11 +183,7 @@ func readTranscript(t *testing.T, name string, ar *txtar.Archive) *transcript {
 	tr.tokens = readTokens(o.Get("tokens"))
 	tr.allow = parseNames(o.Get("allow"))
 	tr.gzip, _ = o.Get("gzip").Bool()
-	preset, _ := o.Require("recipe").Text()
-	r, ok := Preset(preset)
-	if !ok {
-		t.Fatalf("%s: no usable preset %q: %v", name, preset, presetProblems(preset))
-	}
+	r := readRecipe(t, rep, o.Require("recipe"))
 	tr.cred, _ = Bind(rep, r, BindConfig{
 		Name: "cred", At: root, With: readOrigins(o.Get("with")), Refresh: o.Get("refresh"),
 	})
@@ -191,6 +191,28 @@ func readTranscript(t *testing.T, name string, ar *txtar.Archive) *transcript {
 		t.Fatal(err)
 	}
 	return tr
+}
+
+// readRecipe returns the preset of that name, or the recipe in the file.
+func readRecipe(t *testing.T, rep *yamldoc.Report, v yamldoc.Value) *Recipe {
+	t.Helper()
+	name, _ := v.Text()
+	if !strings.HasSuffix(name, ".yaml") {
+		r, ok := Preset(name)
+		if !ok {
+			t.Fatalf("no usable preset %q: %v", name, presetProblems(name))
+		}
+		return r
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, ok := Parse(rep, name, data)
+	if !ok {
+		t.Fatal(rep.Err())
+	}
+	return r
 }
 
 // presetProblems says why a preset cannot be read.
