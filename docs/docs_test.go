@@ -109,6 +109,7 @@ params:
   login: {default: id, enum: [id, name]}
   region: {}
   user_id: {}
+  private_key: {secret: true}
 tokens:
   app:
     request: {url: "${endpoint}/login"}
@@ -145,7 +146,8 @@ func TestExcerptsAreRecipes(t *testing.T) {
 }
 
 // transplant puts an excerpt into the scaffold: params, inject, strip, refused
-// and renewed at the top, everything else into the token app.
+// and renewed at the top, everything else into the token app. One that says
+// where a token comes from, such as file, stands for that token's request.
 func transplant(t *testing.T, block string) string {
 	t.Helper()
 	var doc map[string]any
@@ -166,6 +168,10 @@ func transplant(t *testing.T, block string) string {
 			}
 		case "inject", "strip", "refused", "renewed":
 			doc[key] = &value
+		case "file", "exec", "static", "mint":
+			delete(app, "request")
+			delete(app, "value")
+			app[key] = &value
 		default:
 			app[key] = &value
 		}

@@ -34,6 +34,16 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(loginRecipe))
 	f.Add([]byte(portalRecipe))
+	f.Add([]byte(commandRecipe))
+	f.Add([]byte(jwtRecipe))
+	more, _ := filepath.Glob("testdata/recipes/*.yaml")
+	for _, name := range more {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rep := &yamldoc.Report{}
 		r, ok := Parse(rep, "f", data)
