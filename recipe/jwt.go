@@ -3,10 +3,10 @@ package recipe
 import (
 	"crypto"
 	"encoding/base64"
+	"errors"
 	"io"
 	"strings"
 
-	"attache/internal/secret"
 	"attache/internal/yamldoc"
 )
 
@@ -14,7 +14,7 @@ import (
 // logs in, or as the token itself.
 type jwtDecl struct {
 	alg    string
-	key    template
+	key    keyTemplate
 	header *jsonNode // what stands in the header besides alg; an object
 	claims *jsonNode // an object
 }
@@ -25,7 +25,7 @@ func jwtAlgorithms() []string {
 }
 
 func parseJWT(v yamldoc.Value, s *scope) (d jwtDecl, ok bool) {
-	o := v.Object("alg", "key", "header", "claims")
+	o := v.Object("alg", "key", "key_decode", "header", "claims")
 	if !v.IsMap() {
 		return d, false
 	}
@@ -33,8 +33,12 @@ func parseJWT(v yamldoc.Value, s *scope) (d jwtDecl, ok bool) {
 	d.alg, ok = algorithm.OneOf(jwtAlgorithms()...)
 	if !key.IsZero() {
 		var found bool
-		d.key, found = parseTemplate(key, s)
-		ok = ok && found && checkKeyText(key, d.key)
+		d.key, found = parseKey(o, s)
+		ok = ok && found && checkKeyText(key, d.key.text)
+	}
+	if v := o.Get("key_decode"); !v.IsZero() && ok && !strings.HasPrefix(d.alg, "HS") {
+		v.Errorf("a key of %s is in PEM", d.alg)
+		ok = false
 	}
 	d.header, d.claims = &jsonNode{kind: jsonObject}, &jsonNode{kind: jsonObject}
 	if h := o.Get("header"); !h.IsZero() {
@@ -106,7 +110,7 @@ func (d *jwtDecl) templates(f func(template)) {
 	if d == nil {
 		return
 	}
-	f(d.key)
+	f(d.key.text)
 	d.header.templates(f)
 	d.claims.templates(f)
 }
@@ -114,8 +118,11 @@ func (d *jwtDecl) templates(f func(template)) {
 // sign makes the JWT. ok is false when the key mentions a parameter without a
 // value. Errors never repeat a value.
 func (d *jwtDecl) sign(v typedValues, random io.Reader) (token string, ok bool, err error) {
-	key, ok := d.key.render(v, verbatim)
-	if !ok {
+	key, ok, why := d.key.bytes(v)
+	switch {
+	case why != "":
+		return "", false, errors.New(why)
+	case !ok:
 		return "", false, nil
 	}
 	signer, err := newJWTSigner(d.alg, key)
@@ -150,42 +157,6 @@ func (d *jwtDecl) head(v typedValues) []byte {
 	}
 	return append([]byte(start+","), rest[1:]...)
 }
-
-// checkKeys reports keys that are known when the configuration is read and can
-// sign nothing.
-func (b *binder) checkKeys(d *tokenDecl) {
-	for _, j := range d.jwts() {
-		key, ok := j.key.render(boundValues{b.c, knownNow{}}, verbatim)
-		if !ok {
-			continue
-		}
-		if _, err := newJWTSigner(j.alg, key); err != nil {
-			b.errorf(b.place(j.key), "token %s: %v", d.name, err)
-		}
-	}
-}
-
-// jwts lists what the token signs.
-func (t *tokenDecl) jwts() []*jwtDecl {
-	var list []*jwtDecl
-	for _, l := range t.lets {
-		if l.jwt != nil {
-			list = append(list, l.jwt)
-		}
-	}
-	if m, ok := t.origin.(*mintOrigin); ok {
-		list = append(list, &m.jwt)
-	}
-	return list
-}
-
-// knownNow gives the content of files as read last, and nothing that a request
-// or a login brings.
-type knownNow struct{}
-
-func (knownNow) fromRequest(*requestParam) (string, bool)       { return "", false }
-func (knownNow) fromToken(*TokenProgram, string) (string, bool) { return "", false }
-func (knownNow) fromFile(ref *secret.Ref) string                { return ref.Current().Reveal() }
 
 // hashOf returns the hash of an algorithm: RS256 signs SHA-256.
 func hashOf(alg string) crypto.Hash {

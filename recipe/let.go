@@ -24,7 +24,7 @@ type letDecl struct {
 	name string
 	fn   string // "now", "sha256", "hmac_sha1", …
 	arg  template
-	key  template      // hmac_*
+	key  keyTemplate   // hmac_*
 	as   string        // now: the form; hashes: the encoding
 	add  time.Duration // now
 	size int           // nonce
@@ -35,7 +35,7 @@ type letDecl struct {
 
 // letFunctions lists what let can compute.
 func letFunctions() []string {
-	return []string{"now", "base64", "uuid", "nonce", "md5", "sha1", "sha256", "sha384", "sha512",
+	return []string{"now", "base64", "percent", "uuid", "nonce", "md5", "sha1", "sha256", "sha384", "sha512",
 		"hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha384", "hmac_sha512", "jwt"}
 }
 
@@ -79,7 +79,7 @@ func (p *parser) lets(v yamldoc.Value, s *scope) {
 }
 
 func parseLet(v yamldoc.Value, s *scope) (letDecl, bool) {
-	o := v.Object(append(letFunctions(), "add", "type", "encode", "key")...)
+	o := v.Object(append(letFunctions(), "add", "type", "encode", "key", "key_decode")...)
 	var l letDecl
 	for _, fn := range letFunctions() {
 		if !o.Has(fn) {
@@ -122,13 +122,13 @@ func (l *letDecl) argument(o yamldoc.Object, s *scope) (ok bool) {
 	return ok
 }
 
-// options reads add, type, encode and key, each where it has a meaning.
+// options reads add, type, encode, key and key_decode, each where it has a meaning.
 func (l *letDecl) options(o yamldoc.Object, s *scope) bool {
 	ok := true
 	hashName, keyed := strings.CutPrefix(l.fn, "hmac_")
 	hashes := newHash(hashName) != nil
-	allowed := map[string]bool{"add": l.fn == "now", "type": l.fn == "now", "encode": hashes, "key": keyed}
-	for _, k := range []string{"add", "type", "encode", "key"} {
+	allowed := map[string]bool{"add": l.fn == "now", "type": l.fn == "now", "encode": hashes, "key": keyed, "key_decode": keyed}
+	for _, k := range []string{"add", "type", "encode", "key", "key_decode"} {
 		if o.Has(k) && !allowed[k] {
 			o.Get(k).Errorf("%s means nothing for %s", k, l.fn)
 			ok = false
@@ -155,7 +155,7 @@ func (l *letDecl) options(o yamldoc.Object, s *scope) bool {
 	}
 	if keyed {
 		var found bool
-		l.key, found = parseTemplate(o.Require("key"), s)
+		l.key, found = parseKey(o, s)
 		ok = ok && found
 	}
 	return ok
@@ -191,13 +191,19 @@ func (l *letDecl) compute(v typedValues, now time.Time, random io.Reader) (text 
 	if !ok {
 		return "", false, nil
 	}
-	if l.fn == "base64" {
+	switch l.fn {
+	case "base64":
 		return base64.StdEncoding.EncodeToString([]byte(arg)), true, nil
+	case "percent":
+		return escapeQuery(arg), true, nil
 	}
 	hashName, keyed := strings.CutPrefix(l.fn, "hmac_")
 	h := newHash(hashName)()
 	if keyed {
-		key, ok := l.key.render(v, verbatim)
+		key, ok, why := l.key.bytes(v)
+		if why != "" {
+			return "", false, fmt.Errorf("let %s: %s", l.name, why)
+		}
 		if !ok {
 			return "", false, nil
 		}

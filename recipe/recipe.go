@@ -145,7 +145,7 @@ func (t *tokenDecl) laterLet(name string) bool { return slices.Contains(t.letNam
 func (t *tokenDecl) templates(f func(template)) {
 	for _, l := range t.lets {
 		f(l.arg)
-		f(l.key)
+		f(l.key.text)
 		l.jwt.templates(f)
 	}
 	t.request.templates(f)
