@@ -58,6 +58,26 @@ func TestLet(t *testing.T) {
 	}
 }
 
+// TestSignedQuery makes the signature that Alibaba Cloud documents as an example:
+// https://help.aliyun.com/document_detail/113251.html.
+func TestSignedQuery(t *testing.T) {
+	const recipe = `
+recipe: x
+params: {time: {default: "2019-04-18T08:32:31Z"}}
+tokens:
+  access:
+    let:
+      at: {percent: "${time}"}
+      query: {percent: "AccessKeyId=my_access_key_id&Action=CreateToken&Format=JSON&RegionId=cn-shanghai&SignatureMethod=HMAC-SHA1&SignatureNonce=b924c8c3-6d03-4c5d-ad36-d984d3116788&SignatureVersion=1.0&Timestamp=${at}&Version=2019-02-28"}
+      sign: {hmac_sha1: "GET&%2F&${query}", key: "my_access_key_secret&", encode: base64}
+    static: "${sign}"
+`
+	got, _ := originToken(t, recipe, "", nil)
+	if want := "value: hHq4yNsPitlfDJ2L0nQPdugdEzM=\nlifetime: until_refused\n"; got != want {
+		t.Errorf("got:\n%swant:\n%s", got, want)
+	}
+}
+
 func TestRandomValuesDiffer(t *testing.T) {
 	const recipe = `
 recipe: x

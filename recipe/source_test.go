@@ -116,6 +116,9 @@ func TestFormAndTextBodies(t *testing.T) {
 	for _, tt := range []struct{ request, want string }{
 		{`{url: "https://h/", form: {a: "x y&z=${user}", none: "${none}"}}`, "POST https://h/|application/x-www-form-urlencoded|a=x+y%26z%3Du1"},
 		{`{url: "https://h/", form: {none: "${none}"}}`, "POST https://h/|application/x-www-form-urlencoded|"},
+		{`{url: "https://h/", form: {b: [y, "${user}", "${none}"], a: "", B: é}}`, "POST https://h/|application/x-www-form-urlencoded|b=y&b=u1&a=&B=%C3%A9"},
+		{`{url: "https://h/", method: HEAD, query: {b: [1, true], a: 2}}`, "HEAD https://h/?b=1&b=true&a=2||"},
+		{`{url: "https://h/", method: DELETE, json: {a: [true, false, null, -1.5e3, "1"], b: {c: {}}}}`, `DELETE https://h/|application/json|{"a":[true,false,null,-1.5e3,"1"],"b":{"c":{}}}`},
 		{`{url: "https://h/?a=b", query: {c: d}}`, "GET https://h/?a=b&c=d||"},
 		{`{url: "https://h/", method: PUT, text: "<a>${user}</a>", headers: {content-type: text/xml}}`, "PUT https://h/|text/xml|<a>u1</a>"},
 		{`{url: "https://h/", json: {a: {b: {c: "${none}"}, d: ["${none}"]}, e: {}, f: [], g: [{h: "${none}"}, 1]}}`, `POST https://h/|application/json|{"e":{},"f":[],"g":[1]}`},
