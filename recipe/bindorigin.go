@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"path/filepath"
+	"slices"
 
 	"attache/internal/secret"
 	"attache/internal/yamldoc"
@@ -61,10 +62,25 @@ func (b *binder) fixed(d *tokenDecl, t template, what string, needed bool) {
 			b.errorf(bound.at, "%s is in the %s of token %s, so it cannot come from a request", ref.text, what, d.name)
 		case b.c.depends(ref.param, bindToken):
 			b.errorf(bound.at, "%s is in the %s of token %s, so it cannot be a token", ref.text, what, d.name)
+		case what == "command" && b.madeOfSecret(ref.param):
+			b.errorf(b.cfg.At, "%s is made of a secret, and every user of the machine can see the command of token %s; give it in env", ref.text, d.name)
 		case what == "file" && b.c.depends(ref.param, bindFile):
 			b.errorf(bound.at, "%s is in the file of token %s, so it cannot be the content of a file", ref.text, d.name)
 		}
 	}
+}
+
+// madeOfSecret reports whether a parameter is secret, or has a default that
+// mentions one that is.
+func (b *binder) madeOfSecret(i int) bool {
+	p := &b.c.recipe.Params[i]
+	if p.Secret {
+		return true
+	}
+	if _, given := b.cfg.With[p.Name]; given {
+		return false
+	}
+	return slices.ContainsFunc(p.deflt.refs(), func(ref *reference) bool { return b.madeOfSecret(ref.param) })
 }
 
 // place returns where the configuration gives the parameter that is the whole

@@ -128,21 +128,33 @@ func (a *attempt) fromOrigin(ctx context.Context) (refresher.Token, error) {
 		}
 		return refresher.Token{}, a.fail(class, err.Error(), err)
 	}
+	what := from.what()
+	if path, ok := a.t.path(); ok {
+		what += " " + path
+	}
 	now := a.s.now().Round(0)
 	ans := &answer{status: http.StatusOK, header: http.Header{}, body: text}
 	value, place, outputs := a.taken(ans)
 	if e, ok := from.(*execOrigin); ok && e.credential {
 		if why := badExecCredential(ans, a.quote); why != "" {
-			return refresher.Token{}, a.fail(refresher.Permanent, from.what()+" "+why, nil)
+			return refresher.Token{}, a.fail(refresher.Permanent, what+" "+why, nil)
 		}
 	}
 	if place == nil {
-		return refresher.Token{}, a.fail(refresher.Transient, from.what()+" gave no token: "+missing(a.t.decl.value, ans), nil)
+		return refresher.Token{}, a.fail(refresher.Transient, what+" gave no token: "+missing(a.t.decl.value, ans), nil)
 	}
 	if why := checkToken(value); why != "" {
-		return refresher.Token{}, a.fail(refresher.Transient, from.what()+" gave a token that "+why, nil)
+		return refresher.Token{}, a.fail(refresher.Transient, what+" gave a token that "+why, nil)
 	}
 	return a.accept(ans, value, place, outputs, now), nil
+}
+
+// path returns the path of the token's file.
+func (t *TokenProgram) path() (string, bool) {
+	if t.file == nil {
+		return "", false
+	}
+	return t.file.Path()
 }
 
 // permanentError marks what will fail again until somebody corrects something.
