@@ -53,8 +53,11 @@ func (w *secretFiles) look() []string {
 		if err != nil {
 			if f.complaint != err.Error() {
 				f.complaint = err.Error()
-				w.log.Warn("a secret file cannot be read; its old content stays in use",
-					"credential", f.credential, "error", err)
+				text := "a secret file cannot be read; its old content stays in use"
+				if f.known.IsEmpty() {
+					text = "the file of a token cannot be read; it is looked for again"
+				}
+				w.log.Warn(text, "credential", f.credential, "error", err)
 			}
 			continue
 		}
