@@ -55,8 +55,8 @@ func TestFileToken(t *testing.T) {
 		"two lines":       {"a\nb", "", "error: transient\ntext: the file " + path + " gave a token that contains a line break\n"},
 		"too long":        {strings.Repeat("x", maxValue+1), "", "error: transient\ntext: the file " + path + " gave a token that is longer than 16384 bytes\n"},
 		"white space":     {" \t ", "", "error: transient\ntext: the file " + path + " gave no token: text is missing\n"},
-		"empty":           {"", "", "error: transient\ntext: secret file " + path + " is empty\n"},
-		"larger than all": {strings.Repeat("x", secret.MaxFileSize+1), "", "error: transient\ntext: secret file " + path + " is larger than 1048576 bytes\n"},
+		"empty":           {"", "", "error: transient\ntext: file " + path + " is empty\n"},
+		"larger than all": {strings.Repeat("x", secret.MaxFileSize+1), "", "error: transient\ntext: file " + path + " is larger than 1048576 bytes\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			writeFile(t, path, tt.content)
