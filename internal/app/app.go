@@ -67,6 +67,7 @@ type App struct {
 	doors    atomic.Pointer[[]*door]
 	opened   bool          // Run runs: what is opened now serves at once
 	draining chan struct{} // closed when the drain begins
+	swaps    swaps
 	retired  retired
 	streams  proxy.Streams
 	parts    sync.WaitGroup
@@ -148,7 +149,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.leave(why) // at once, though a reload may be under way
 	stopReloads()
-	reloads.Wait()
+	a.swaps.end()
 	// Tokens are still refreshed: what is in flight may need one.
 	if !a.drain() && err == nil {
 		err = ErrDrainCut
@@ -159,6 +160,9 @@ func (a *App) Run(ctx context.Context) error {
 	closeAll(ctx, a.openDoors(false))
 	a.certs.Close()
 	a.parts.Wait()
+	if !waitFor(&reloads, reloadGrace) {
+		a.log.Warn("a reload did not end; a file or storage that it reads hangs")
+	}
 	a.log.Info("stopped")
 	return err
 }
@@ -201,7 +205,12 @@ func (a *App) swap(ctx context.Context, next, old *setup) error {
 		certificates.Discard()
 		return err
 	}
-	if err := next.change.Commit(); err != nil {
+	leave, err := a.swaps.enter()
+	if err == nil {
+		defer leave()
+		err = next.change.Commit()
+	}
+	if err != nil {
 		doors.discard()
 		certificates.Discard()
 		return err

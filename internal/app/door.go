@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -52,6 +53,58 @@ func (a *App) newDoor(spot spot, socket net.Listener) *door {
 func (d *door) show(spot spot) {
 	d.handler.Store(&spot.handler)
 	d.wants = spot.listener
+}
+
+// follow has the requests that still come through d answered by next, which has
+// taken the socket over: whoever may no longer call is refused, whatever
+// connection they kept.
+func (d *door) follow(next *door) {
+	answer := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*next.handler.Load()).ServeHTTP(w, r)
+	}))
+	if d.wants.TLS != nil {
+		answer = verifiedAnew(clientCA(next.wants), answer)
+	}
+	d.handler.Store(&answer)
+}
+
+// clientCA returns who may issue the certificates of a listener's callers; nil:
+// nobody.
+func clientCA(l config.Listener) *x509.CertPool {
+	if l.TLS == nil {
+		return nil
+	}
+	return l.TLS.ClientCA
+}
+
+// verifiedAnew returns next for connections whose client certificates others
+// verified than roots, which may be nil. A certificate that roots do not verify
+// counts as none.
+func verifiedAnew(roots *x509.CertPool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && !verifies(roots, r.TLS.PeerCertificates) {
+			unknown := *r.TLS
+			unknown.PeerCertificates, unknown.VerifiedChains = nil, nil
+			r = r.WithContext(r.Context()) // a copy: the server's own is left alone
+			r.TLS = &unknown
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// verifies does what a handshake does with the certificates of a client.
+func verifies(roots *x509.CertPool, chain []*x509.Certificate) bool {
+	if roots == nil || len(chain) == 0 { // nil would be the system's
+		return false
+	}
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err == nil
 }
 
 // serve answers requests until the door is closed.

@@ -6,17 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
 	"attache/internal/app"
-	"attache/internal/config"
-	"attache/internal/watch"
 )
 
 // slow is an upstream whose answers end when the test says so.
@@ -114,46 +110,6 @@ func TestDrain(t *testing.T) {
 	close(s.release)
 	if a := <-inFlight; a.status != http.StatusOK || a.body != "done" || !a.closed {
 		t.Errorf("the request in flight: %+v", a)
-	}
-	if err := l.result(); err != nil {
-		t.Errorf("run: %v", err)
-	}
-}
-
-// A reload that is under way when attache is told to stop delays neither
-// /readyz nor, once it has ended, anything else.
-func TestDrainDuringAReload(t *testing.T) {
-	l := &live{world: &world{t: t, logs: &lockedBuffer{}}}
-	load := func() (*config.Config, error) {
-		return config.Parse("attache.yaml", []byte(addresses+"routes: []\n"), t.TempDir())
-	}
-	cfg, err := load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	loading, release := make(chan struct{}), make(chan struct{})
-	l.app, err = app.New(app.Options{
-		Config: cfg, Log: slog.New(slog.NewTextHandler(l.logs, nil)),
-		Load: func(*watch.Files) (*config.Config, error) {
-			close(loading)
-			<-release
-			return load()
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.run()
-	finish := sync.OnceFunc(func() { close(release) })
-	t.Cleanup(finish) // before that of run, which waits
-	reloaded := make(chan error, 1)
-	go func() { reloaded <- l.app.Reload(context.Background(), "me") }()
-	<-loading
-	l.cancel()
-	l.until("/readyz fails", func() bool { return l.admin("/readyz").status == http.StatusServiceUnavailable })
-	finish()
-	if err := <-reloaded; err != nil {
-		t.Errorf("reload: %v", err)
 	}
 	if err := l.result(); err != nil {
 		t.Errorf("run: %v", err)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,6 +94,9 @@ type doorPlan struct {
 	shows map[*door]spot  // doors that stay, and what they show from then on
 	fresh map[*door]*door // new doors → the one whose socket each takes over, or nil
 	gone  []*door
+	// Files of sockets are no more open than both configurations want until
+	// their new callers are asked.
+	widen []func() error
 	undo  []func()
 }
 
@@ -132,9 +136,15 @@ func (p *doorPlan) take(s spot) *door {
 }
 
 // sameServer reports whether one server does for both: what differs can be
-// exchanged while it runs.
+// exchanged while it runs. Who verified a client's certificate is a matter of its
+// connection.
 func sameServer(a, b config.Listener) bool {
-	return a.Bounds == b.Bounds && (a.TLS == nil) == (b.TLS == nil) && reflect.DeepEqual(a.Unix, b.Unix)
+	return a.Bounds == b.Bounds && (a.TLS == nil) == (b.TLS == nil) && samePool(clientCA(a), clientCA(b)) &&
+		reflect.DeepEqual(a.Unix, b.Unix)
+}
+
+func samePool(a, b *x509.CertPool) bool {
+	return a == b || a != nil && b != nil && a.Equal(b)
 }
 
 // open opens the socket of a spot, or takes over that of old.
@@ -145,11 +155,13 @@ func (p *doorPlan) open(s spot, old *door) (net.Listener, error) {
 		}
 		return net.Listen("tcp", s.listener.Address)
 	}
-	if before, wanted := old.wants.Unix, s.listener.Unix; before != nil {
-		p.undo = append(p.undo, func() { permit(ownedAnew(wanted, before)) }) // also what permit does in part
-		if err := permit(ownedAnew(before, wanted)); err != nil {
+	if before := old.wants.Unix; before != nil {
+		now := ownedAnew(before, s.listener.Unix)
+		p.undo = append(p.undo, func() { permit(ownedAnew(now, before)) }) // also what narrow does in part
+		if err := narrow(before, now); err != nil {
 			return nil, err
 		}
+		p.widen = append(p.widen, func() error { return permit(now) })
 	}
 	return sameSocket(old.raw)
 }
@@ -184,6 +196,16 @@ func (p *doorPlan) discard() {
 func (a *App) commit(p *doorPlan) {
 	for d, spot := range p.shows {
 		d.show(spot)
+	}
+	for d, old := range p.fresh {
+		if old != nil {
+			old.follow(d)
+		}
+	}
+	for _, widen := range p.widen {
+		if err := widen(); err != nil { // it could be narrowed, so this is odd
+			a.log.Error("a socket is open to fewer users than it should be", "error", err)
+		}
 	}
 	a.doors.Store(&p.doors)
 	for _, d := range p.doors {

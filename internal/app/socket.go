@@ -48,6 +48,33 @@ func permit(s *config.Socket) error {
 	return nil
 }
 
+// narrow gives the file of a socket that is in service its next owner, and the
+// mode that both before and next allow. An owner or group that changes gets
+// nothing yet.
+func narrow(before, next *config.Socket) error {
+	mode := before.Mode & next.Mode
+	if next.UID >= 0 && next.UID != ownerOr(before.UID, os.Geteuid()) {
+		mode &^= 0o700
+	}
+	if next.GID >= 0 && next.GID != ownerOr(before.GID, os.Getegid()) {
+		mode &^= 0o070
+	}
+	if err := os.Chmod(next.Path, mode); err != nil {
+		return fmt.Errorf("set the socket's mode: %w", err)
+	}
+	closed := *next
+	closed.Mode = mode
+	return permit(&closed)
+}
+
+// ownerOr returns id, or if that is none the process's own.
+func ownerOr(id, own int) int {
+	if id < 0 {
+		return own
+	}
+	return id
+}
+
 // clearSocket removes a socket that a process left behind which is gone.
 func clearSocket(path string) error {
 	info, err := os.Lstat(path)

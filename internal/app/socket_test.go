@@ -122,3 +122,37 @@ func TestOtherFilesAreNotReplaced(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// Until the new callers of a socket are asked nobody may use it who could not
+// before, and nobody who may not afterwards.
+func TestNarrow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.sock")
+	me, group := os.Geteuid(), os.Getegid()
+	l, err := listenSocket(socketAt(path, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, tt := range []struct {
+		name         string
+		before, next *config.Socket
+		want         fs.FileMode
+	}{
+		{"wider", socketAt(path, 0o600), socketAt(path, 0o666), 0o600},
+		{"narrower", socketAt(path, 0o666), socketAt(path, 0o600), 0o600},
+		{"the same", socketAt(path, 0o660), socketAt(path, 0o660), 0o660},
+		{"owner written out", socketAt(path, 0o660), &config.Socket{Path: path, Mode: 0o660, UID: me, GID: group}, 0o660},
+		{"another owner before", &config.Socket{Path: path, Mode: 0o666, UID: me + 1, GID: -1}, &config.Socket{Path: path, Mode: 0o666, UID: me, GID: -1}, 0o066},
+		{"another group before", &config.Socket{Path: path, Mode: 0o666, UID: -1, GID: group + 1}, &config.Socket{Path: path, Mode: 0o660, UID: -1, GID: group}, 0o600},
+	} {
+		if err := os.Chmod(path, tt.before.Mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := narrow(tt.before, tt.next); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != tt.want {
+			t.Errorf("%s: %v, %v; want %v", tt.name, info.Mode(), err, tt.want)
+		}
+	}
+}
