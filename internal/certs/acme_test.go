@@ -149,12 +149,27 @@ func TestForeignChallenge(t *testing.T) {
 		"l": {Address: address, ACME: &ACME{Names: []string{"a.test"}, Directory: "https://" + free(t) + "/dir"}},
 	}})
 	s := c.current.Load().listeners["l"].source
-	hello := &tls.ClientHelloInfo{ServerName: "b.test", SupportedProtos: []string{challengeProtocol}}
-	if _, err := s.certificate(hello); err != errUnknownName {
-		t.Errorf("got %v", err)
+	for _, name := range []string{"b.test", "x.arpa", "1.0.0.127.in-addr.arpa", ""} {
+		hello := &tls.ClientHelloInfo{ServerName: name, SupportedProtos: []string{challengeProtocol}}
+		if _, err := s.certificate(hello); err != errUnknownName {
+			t.Errorf("%q: got %v", name, err)
+		}
 	}
 	if conf := c.current.Load().listeners["l"].config; conf.NextProtos[len(conf.NextProtos)-1] != challengeProtocol {
 		t.Errorf("challenges are not spoken: %v", conf.NextProtos)
+	}
+}
+
+func TestChallengeNames(t *testing.T) {
+	s := &source{names: []string{"a.test", "192.0.2.7", "2001:db8::1"}}
+	for name, want := range map[string]bool{
+		"a.test": true, "7.2.0.192.in-addr.arpa": true,
+		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa": true,
+		"8.2.0.192.in-addr.arpa": false, "192.0.2.7": false, "arpa": false, ".ip6.arpa": false, "": false,
+	} {
+		if s.validates(name) != want {
+			t.Errorf("%q: want %v", name, want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -218,8 +219,7 @@ var errUnknownName = errors.New("no certificate is obtained for this name here")
 func (s *source) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(hello.ServerName)
 	// Anybody can ask for a challenge; certmagic looks into the storage for each.
-	// Of an IP address the name is its reverse (RFC 8738 section 6).
-	if slices.Contains(hello.SupportedProtos, challengeProtocol) && !slices.Contains(s.names, name) && !strings.HasSuffix(name, ".arpa") {
+	if slices.Contains(hello.SupportedProtos, challengeProtocol) && !s.validates(name) {
 		return nil, errUnknownName
 	}
 	c, err := s.config.GetCertificate(hello)
@@ -235,6 +235,34 @@ func (s *source) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	}
 	s.complain(name)
 	return nil, err
+}
+
+// validates reports whether a challenge for one of the certificates asks for name.
+// Of an IP address that is its reverse (RFC 8738 section 6).
+func (s *source) validates(name string) bool {
+	return slices.ContainsFunc(s.names, func(own string) bool {
+		ip, err := netip.ParseAddr(own)
+		return err != nil && own == name || err == nil && reverse(ip) == name
+	})
+}
+
+// reverse returns the name of an address below in-addr.arpa or ip6.arpa (RFC 1035
+// section 3.5, RFC 3596 section 2.5).
+func reverse(ip netip.Addr) string {
+	bytes := ip.Unmap().AsSlice()
+	slices.Reverse(bytes)
+	var b strings.Builder
+	for _, part := range bytes {
+		if len(bytes) == 4 {
+			fmt.Fprintf(&b, "%d.", part)
+		} else {
+			fmt.Fprintf(&b, "%x.%x.", part&15, part>>4)
+		}
+	}
+	if len(bytes) == 4 {
+		return b.String() + "in-addr.arpa"
+	}
+	return b.String() + "ip6.arpa"
 }
 
 // complaintsEvery is how often it is logged that a certificate is not there yet.
