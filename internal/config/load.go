@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
+
+	"time"
 
 	"attache/internal/watch"
 	"attache/internal/yamldoc"
@@ -60,14 +63,19 @@ func parse(file string, data []byte, dir string, files *watch.Files) (*Config, e
 	return l.cfg, nil
 }
 
+// pipeTime is how long a pipe may take to end.
+const pipeTime = 30 * time.Second
+
 // readFile reads a file of at most [yamldoc.MaxSize] bytes and one more, which
-// lets [yamldoc.Parse] complain. Its errors do not repeat the path.
+// lets [yamldoc.Parse] complain. Its errors do not repeat the path. A pipe is read
+// as well, but nobody is waited for to open or to end it: a reload would hang.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, withoutPath(err)
 	}
 	defer f.Close()
+	f.SetReadDeadline(time.Now().Add(pipeTime)) // of what is no pipe there is none
 	data, err := io.ReadAll(io.LimitReader(f, yamldoc.MaxSize+1))
 	if err != nil {
 		return nil, withoutPath(err)
