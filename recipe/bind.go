@@ -113,7 +113,7 @@ func (b *binder) unknown() {
 	for _, name := range slices.Sorted(maps.Keys(b.cfg.With)) {
 		if _, ok := b.c.recipe.index[name]; !ok {
 			b.errorf(b.cfg.With[name].At, "the recipe %s has no parameter %s%s",
-				b.c.recipe.Name, name, yamldoc.DidYouMean(name, b.c.recipe.paramNames()))
+				b.c.recipe.Name, yamldoc.ShownKey(name), yamldoc.DidYouMean(name, b.c.recipe.paramNames()))
 		}
 	}
 }

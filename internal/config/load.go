@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
-
 	"time"
 
 	"attache/internal/watch"

@@ -161,3 +161,16 @@ func TestPrintedConfig(t *testing.T) {
 		}
 	}
 }
+
+// Where the space behind a colon is missing, YAML takes key and value for one key.
+func TestNoSecretInKeys(t *testing.T) {
+	for _, with := range []string{
+		"{secret:canary-of-a-key}", "{secret=canary-of-a-key}", `{"secret":canary-of-a-key: 1}`, "{secret:canary-of-a-key, secret:canary-of-a-key}",
+	} {
+		text := "credentials:\n  a: {recipe: openim, with: " + with + "}\ncertificates: {redis://u:canary-of-a-key@h}\nroutes: []\n"
+		_, err := Parse("f.yaml", []byte(text), t.TempDir())
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", with, err)
+		}
+	}
+}

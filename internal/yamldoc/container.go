@@ -50,7 +50,7 @@ func (v Value) Entries() []Entry {
 	seen := map[string]int{}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		k, n := v.node.Content[i], v.node.Content[i+1]
-		path := step(k.Value)
+		path := ShownKey(k.Value)
 		if v.path != "" {
 			path = v.path + "." + path
 		}
@@ -69,10 +69,15 @@ func (v Value) Entries() []Entry {
 	return entries
 }
 
-// step is how a key shows in a path: quoted unless it is a plain word, so that
-// a problem stays one line and no key can forge another, and cut.
-func step(key string) string {
+// ShownKey is how a key shows in a problem: quoted unless it is a plain word, so
+// that a problem stays one line and no key can forge another, and cut. Of
+// "secret:xyz", where a space is missing, the value is part of the key, and is left
+// out.
+func ShownKey(key string) string {
 	const maxKey = 64
+	if i := strings.IndexAny(key, ":="); i > 0 {
+		key = key[:i] + "…"
+	}
 	if len(key) > maxKey {
 		key = strings.ToValidUTF8(key[:maxKey], "") + "…"
 	}

@@ -77,12 +77,21 @@ func (ps Problems) Sorted() Problems {
 type Report struct {
 	problems Problems
 	seen     map[Problem]bool
+	more     int // beyond maxProblems
 }
+
+// maxProblems bounds what is told of a file that is no configuration at all: it
+// goes to a log, and stays as the reason of a failed reload.
+const maxProblems = 200
 
 // Add notes a problem. The same problem noted again counts once: whoever reads
 // a value twice need not care.
 func (r *Report) Add(p Problem) {
 	if r.seen[p] {
+		return
+	}
+	if len(r.problems) == maxProblems {
+		r.more++
 		return
 	}
 	if r.seen == nil {
@@ -97,12 +106,17 @@ func (r *Report) Failed() bool { return len(r.problems) > 0 }
 
 // Len returns the number of problems so far; compare it before and after a
 // step to learn whether the step went well.
-func (r *Report) Len() int { return len(r.problems) }
+func (r *Report) Len() int { return len(r.problems) + r.more }
 
-// Err returns all problems as [Problems], sorted by place, or nil.
+// Err returns the problems as [Problems], sorted by place, or nil. After the first
+// 200 it only says how many more there are.
 func (r *Report) Err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
-	return r.problems.Sorted()
+	list := r.problems.Sorted()
+	if r.more > 0 {
+		list = append(list, Problem{File: list[0].File, Text: fmt.Sprintf("there are %d more mistakes", r.more)})
+	}
+	return list
 }

@@ -180,7 +180,7 @@ nothing:
 		"f.yaml:9:9: single: want a list, got a text",
 		"f.yaml:9:9: single: want a map, got a text",
 		"f.yaml:10:9: nothing: want a list, got nothing",
-		`f.yaml:11:1: "odd\nf.yaml:1:1: forged": unknown key; known here: known, list, single, nothing, absent`,
+		`f.yaml:11:1: "odd\nf.yaml…": unknown key; known here: known, list, single, nothing, absent`,
 	}, "\n")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -264,5 +264,27 @@ func readAll(v Value, depth int) {
 	}
 	for _, item := range v.List(false) {
 		readAll(item, depth+1)
+	}
+}
+
+// What is told of a file is bounded, whatever stands in it; what counts mistakes
+// is not.
+func TestManyProblems(t *testing.T) {
+	rep := &Report{}
+	text := strings.Builder{}
+	for i := range 5000 {
+		fmt.Fprintf(&text, "k%d: 1\n", i)
+	}
+	root, ok := Parse(rep, "f.yaml", []byte(text.String()))
+	if !ok {
+		t.Fatal(rep.Err())
+	}
+	root.Object("known")
+	lines := strings.Split(rep.Err().Error(), "\n")
+	if len(lines) != maxProblems+1 || lines[maxProblems] != "f.yaml: there are 4800 more mistakes" {
+		t.Errorf("%d lines, the last is %q", len(lines), lines[len(lines)-1])
+	}
+	if !strings.HasPrefix(lines[0], "f.yaml:1:1: ") || rep.Len() != 5000 {
+		t.Errorf("%d problems, the first is %q", rep.Len(), lines[0])
 	}
 }
