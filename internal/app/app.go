@@ -218,6 +218,7 @@ func (a *App) swap(ctx context.Context, next, old *setup) error {
 	next.change = nil
 	next.loaded = time.Now()
 	a.current.Store(next)
+	a.answerAnew(doors) // before certificates of new callers are taken
 	if a.opened {
 		certificates.Commit() // before a new listener needs them
 	} else {

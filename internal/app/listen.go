@@ -192,8 +192,9 @@ func (p *doorPlan) discard() {
 	}
 }
 
-// commit puts the doors of a plan into service.
-func (a *App) commit(p *doorPlan) {
+// answerAnew has all requests that begin from now on answered by the setup of a
+// plan.
+func (a *App) answerAnew(p *doorPlan) {
 	for d, spot := range p.shows {
 		d.show(spot)
 	}
@@ -207,6 +208,10 @@ func (a *App) commit(p *doorPlan) {
 			a.log.Error("a socket is open to fewer users than it should be", "error", err)
 		}
 	}
+}
+
+// commit puts the new doors of a plan into service, and takes those out that went.
+func (a *App) commit(p *doorPlan) {
 	a.doors.Store(&p.doors)
 	for _, d := range p.doors {
 		old, isFresh := p.fresh[d]

@@ -1,6 +1,10 @@
 package config
 
 import (
+	"cmp"
+	"net"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -78,6 +82,9 @@ func (l *loader) upstream(o yamldoc.Object, r *Route) {
 	if r.Upstream, ok = upstream(o.Require("upstream")); !ok {
 		return
 	}
+	if l.leadsToAdmin(r.Upstream) {
+		o.Get("upstream").Errorf("this is the admin listener, which asks nobody who they are: the route would open it to all who may send requests; metrics and health are on probes as well")
+	}
 	secure := r.Upstream.Scheme == "https"
 	switch {
 	case r.Protocol == "h2" && !secure:
@@ -88,6 +95,18 @@ func (l *loader) upstream(o yamldoc.Object, r *Route) {
 	if o.Has("tls") && !secure {
 		o.Get("tls").Errorf("this has no effect: the upstream is not https")
 	}
+}
+
+// leadsToAdmin reports whether an upstream is the admin listener, in whatever way
+// this machine is written.
+func (l *loader) leadsToAdmin(u *url.URL) bool {
+	_, port, _ := net.SplitHostPort(l.cfg.Admin.Address)
+	if u.Scheme == "unix" || cmp.Or(u.Port(), "80") != port || port == "0" {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
 }
 
 // waits reads what bounds a request.

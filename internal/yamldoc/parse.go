@@ -12,8 +12,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// MaxSize bounds a document, in bytes.
-const MaxSize = 4 << 20
+// MaxSize bounds a document, in bytes: as much as a ConfigMap holds. A document of
+// nothing but short names takes 200 times as much memory while it is read, and the
+// process that reads it may be in service.
+const MaxSize = 1 << 20
 
 // Parse reads data, the content of the file of that name, into a cursor at its
 // root. Mistakes of syntax, and what the package refuses, are noted in rep; ok

@@ -49,7 +49,7 @@ func TestParseRefuses(t *testing.T) {
 		"a password that looks like a tag":     {"a: !hunter2\n", "f.yaml:1:4: YAML tags are not supported; quote a text that begins with !"},
 		"tagged null":                          {"!!null x\n", "f.yaml:1:1: YAML tags are not supported; quote a text that begins with !"},
 		"merge key":                            {"a:\n  <<: {b: 1}\n", "f.yaml:2:3: YAML merge keys are not supported; write the members out"},
-		"too large":                            {strings.Repeat("#", MaxSize+1), "f.yaml: the file is larger than 4194304 bytes"},
+		"too large":                            {strings.Repeat("#", MaxSize+1), "f.yaml: the file is larger than 1048576 bytes"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
