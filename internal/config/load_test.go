@@ -68,7 +68,7 @@ func TestLoadUnreadable(t *testing.T) {
 	if err := os.WriteFile(large, make([]byte, yamldoc.MaxSize+10), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(large); err == nil || !strings.HasSuffix(err.Error(), "the file is larger than 4194304 bytes") {
+	if _, err := Load(large); err == nil || !strings.HasSuffix(err.Error(), "the file is larger than 1048576 bytes") {
 		t.Errorf("got %v", err)
 	}
 }
