@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -263,4 +264,20 @@ func TestDrainCutsListenersThatWent(t *testing.T) {
 	if err := l.result(); !errors.Is(err, app.ErrDrainCut) {
 		t.Errorf("run: %v, want %v", err, app.ErrDrainCut)
 	}
+}
+
+// A listener cannot be narrowed while attache runs, because both addresses overlap.
+// That is said, and leaves everything as it was.
+func TestNarrowedAddressNeedsARestart(t *testing.T) {
+	_, port, err := net.SplitHostPort(freeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := fmt.Sprintf("admin: 127.0.0.1:0\nroutes: [{path: /, upstream: %q}]\n", hello(t))
+	l := runFile(t, t.TempDir(), "listen: {address: \"0.0.0.0:"+port+"\", unsafe: true}\n"+rest)
+	code, body := l.reload("listen: \"127.0.0.1:" + port + "\"\n" + rest)
+	if code != 422 || !strings.Contains(body, "attache itself has ") {
+		t.Errorf("got %d %s", code, body)
+	}
+	l.good(l.do("GET", "/", ""), "hello")
 }
