@@ -83,14 +83,14 @@ const maxReason = 2 << 10
 // askHealth returns an *unhealthyError unless the answer is 200 or the like. It
 // follows no redirect and asks no proxy: those could be healthy instead.
 func askHealth(ctx context.Context, target string, timeout time.Duration) error {
-	unhealthy := func(format string, args ...any) error {
-		return &unhealthyError{oneLine(target + ": " + fmt.Sprintf(format, args...))}
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return usagef("--url: %v", err)
+	}
+	unhealthy := func(format string, args ...any) error { // without a password
+		return &unhealthyError{oneLine(r.URL.Redacted() + ": " + fmt.Sprintf(format, args...))}
 	}
 	ans, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	var reason []byte

@@ -56,6 +56,10 @@ func TestAskHealth(t *testing.T) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
+	withPassword := strings.Replace(server.URL, "://", "://user:hunter2@", 1)
+	if err := askHealth(t.Context(), withPassword+"/lines", time.Minute); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a password shows: %v", err)
+	}
 	if err := askHealth(t.Context(), server.URL+"/endless", time.Minute); err == nil || len(err.Error()) > maxReason+100 {
 		t.Errorf("an endless answer gives %.100v", err)
 	}

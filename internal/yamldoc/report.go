@@ -116,7 +116,8 @@ func (r *Report) Err() error {
 	}
 	list := r.problems.Sorted()
 	if r.more > 0 {
-		list = append(list, Problem{File: list[0].File, Text: fmt.Sprintf("there are %d more mistakes", r.more)})
+		last := list[len(list)-1]
+		list = append(list, Problem{File: last.File, Line: last.Line, Col: last.Col, Text: fmt.Sprintf("there are %d more mistakes", r.more)})
 	}
 	return list
 }

@@ -281,7 +281,7 @@ func TestManyProblems(t *testing.T) {
 	}
 	root.Object("known")
 	lines := strings.Split(rep.Err().Error(), "\n")
-	if len(lines) != maxProblems+1 || lines[maxProblems] != "f.yaml: there are 4800 more mistakes" {
+	if len(lines) != maxProblems+1 || lines[maxProblems] != "f.yaml:200:1: there are 4800 more mistakes" {
 		t.Errorf("%d lines, the last is %q", len(lines), lines[len(lines)-1])
 	}
 	if !strings.HasPrefix(lines[0], "f.yaml:1:1: ") || rep.Len() != 5000 {
