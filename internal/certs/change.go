@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -23,18 +24,31 @@ type Change struct {
 // without touching that. What stays the same is taken over: its certificates
 // are not obtained again. Certificates that are stored are loaded, and those of
 // attache's CA issued; those of an ACME server are obtained once the change is
-// committed. An error says what to do, and leaves nothing behind.
+// committed. An error says what to do, and leaves nothing behind. Prepare returns
+// when ctx ends or 30 seconds are over: files are read past any such bound, and one
+// that hangs leaves a goroutine for as long as it does.
 func (c *Certificates) Prepare(ctx context.Context, settings Settings) (*Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTime)
 	defer cancel()
 	ch := &Change{c: c, old: c.current.Load(), new: &state{
 		settings: settings, listeners: map[string]*listener{}, servers: map[string]*challengeServer{},
 	}}
-	if err := ch.prepare(ctx); err != nil {
-		ch.Discard()
-		return nil, err
+	ready := make(chan error, 1)
+	go func() { ready <- ch.prepare(ctx) }()
+	select {
+	case err := <-ready:
+		if err != nil {
+			ch.Discard()
+			return nil, err
+		}
+		return ch, nil
+	case <-ctx.Done():
+		go func() {
+			<-ready
+			ch.Discard()
+		}()
+		return nil, fmt.Errorf("the storage of certificates does not answer: %w", ctx.Err())
 	}
-	return ch, nil
 }
 
 func (ch *Change) prepare(ctx context.Context) error {
