@@ -158,11 +158,11 @@ func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	closeAll(ctx, a.openDoors(false))
-	a.certs.Close()
-	a.parts.Wait()
 	if !waitFor(&reloads, reloadGrace) {
 		a.log.Warn("a reload did not end; a file or storage that it reads hangs")
 	}
+	a.certs.Close()
+	a.parts.Wait()
 	a.log.Info("stopped")
 	return err
 }
@@ -170,6 +170,9 @@ func (a *App) Run(ctx context.Context) error {
 // apply puts a configuration into service, or returns why it cannot be; then
 // nothing has happened. ctx bounds asking the storage of certificates.
 func (a *App) apply(ctx context.Context, cfg *config.Config) error {
+	if a.swaps.over() {
+		return errStopping
+	}
 	old := a.current.Load()
 	next, err := a.build(cfg, old)
 	if err != nil {

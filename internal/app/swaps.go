@@ -31,6 +31,13 @@ func (s *swaps) end() {
 	s.ended = true
 }
 
+// over reports whether the last swap has ended: nothing need be made for another.
+func (s *swaps) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
 // reloadGrace is how long a stopping process waits for a reload under way.
 const reloadGrace = time.Second
 

@@ -43,10 +43,10 @@ func (c *Certificates) Prepare(ctx context.Context, settings Settings) (*Change,
 		}
 		return ch, nil
 	case <-ctx.Done():
-		go func() {
+		c.closing.Go(func() {
 			<-ready
 			ch.Discard()
-		}()
+		})
 		return nil, fmt.Errorf("the storage of certificates does not answer: %w", ctx.Err())
 	}
 }
