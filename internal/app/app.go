@@ -151,7 +151,7 @@ func (a *App) Run(ctx context.Context) error {
 	stopReloads()
 	a.swaps.end()
 	// Tokens are still refreshed: what is in flight may need one.
-	if !a.drain() && err == nil {
+	if !a.drain(err != nil) && err == nil {
 		err = ErrDrainCut
 	}
 	stopEngine()

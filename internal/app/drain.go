@@ -17,6 +17,9 @@ var ErrDrainCut = errors.New("requests in flight did not finish in time and were
 // in the answers to their requests, before idle connections are closed.
 const politeness = 5 * time.Second
 
+// streamsGrace is how long streams may take to end once they are told to.
+const streamsGrace = time.Second
+
 // askToQuit makes Run drain and return.
 func (a *App) askToQuit() {
 	select {
@@ -39,21 +42,24 @@ func (a *App) leave(why string) {
 	a.admin.Drain()
 }
 
-// drain ends the listeners for the application's requests. It reports whether
-// all requests finished in time.
-func (a *App) drain() bool {
+// drain ends the listeners for the application's requests, at once if one of
+// them is broken already. It reports whether all requests finished in time.
+func (a *App) drain(broken bool) bool {
 	limits := a.current.Load().config.Drain
 	close(a.draining)
 	data := a.openDoors(true)
 	for _, d := range data {
 		d.leaving.Leave() // some may be new since leave
 	}
-	a.pause(limits.Delay)
+	if !broken {
+		a.pause(limits.Delay)
+	}
 	a.log.Info("stopping: no new requests, those in flight finish",
 		"limit", limits.Timeout.String(), "streams", limits.Streams.String())
 	endStreams := time.AfterFunc(limits.Streams, func() { a.streams.End() })
 	defer endStreams.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), limits.Timeout)
+	// Streams are cut when their time is over; that takes a moment.
+	ctx, cancel := context.WithTimeout(context.Background(), max(limits.Timeout, limits.Streams+streamsGrace))
 	defer cancel()
 	defer context.AfterFunc(ctx, a.retired.end)() // they have no more time than the others
 	finished := closeAll(ctx, data)

@@ -24,6 +24,9 @@ const (
 	// not end.
 	settle        = 100 * time.Millisecond
 	longestSettle = time.Second
+	// againEvery is how often a configuration without a mistake is tried that could
+	// not be served: an address may become free, and a storage come back.
+	againEvery = time.Minute
 )
 
 // reloads decides when the configuration is loaded anew: when somebody asks, or
@@ -44,6 +47,7 @@ type reloads struct {
 	ended   chan struct{} // closed when nobody reloads any more
 	files   *watch.Files  // those of the last try, whether it went well or not
 	last    atomic.Pointer[admin.Reload]
+	again   time.Time // when the last try, which only the outside failed, is repeated; zero: never
 }
 
 // request is a wish for a reload.
@@ -131,13 +135,15 @@ func (r *reloads) loop(ctx context.Context, news <-chan struct{}, follow func([]
 }
 
 // compare loads the configuration anew if a file that it was read from has
-// changed.
+// changed, or if it is time for another try.
 func (r *reloads) compare(ctx context.Context) {
 	if r.load == nil {
 		return
 	}
 	if changed := r.files.Changed(); len(changed) > 0 {
 		r.reload(ctx, "changed: "+strings.Join(changed, ", "))
+	} else if !r.again.IsZero() && !time.Now().Before(r.again) {
+		r.reload(ctx, "once more")
 	}
 }
 
@@ -147,8 +153,11 @@ func (r *reloads) reload(ctx context.Context, why string) error {
 	files := &watch.Files{}
 	cfg, err := r.load(files)
 	r.files = files
+	r.again = time.Time{}
 	if err == nil {
-		err = r.apply(ctx, cfg)
+		if err = r.apply(ctx, cfg); err != nil {
+			r.again = time.Now().Add(againEvery)
+		}
 	}
 	r.last.Store(&admin.Reload{At: time.Now(), Err: err})
 	if err != nil {

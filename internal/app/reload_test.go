@@ -33,6 +33,7 @@ type rig struct {
 	tried   []string // "at: content" of every load
 	applied []string
 	failed  int
+	free    bool // what was taken is no more
 	follows [][]string
 }
 
@@ -80,11 +81,11 @@ func runRig(t *testing.T, f func(*rig)) {
 				return &config.Config{}, nil
 			},
 			apply: func(context.Context, *config.Config) error {
-				if strings.HasPrefix(read, "taken") {
-					return errors.New("address in use")
-				}
 				g.mu.Lock()
 				defer g.mu.Unlock()
+				if strings.HasPrefix(read, "taken") && !g.free {
+					return errors.New("address in use")
+				}
 				g.applied = append(g.applied, read)
 				return nil
 			},
@@ -202,6 +203,20 @@ func TestBadReload(t *testing.T) {
 		if failed, _ := g.seen(); failed != 3 {
 			t.Errorf("%d failures after the file went, want 3", failed)
 		}
+	})
+}
+
+// What is right but cannot be served is tried again by itself.
+func TestReloadAgain(t *testing.T) {
+	runRig(t, func(g *rig) {
+		g.write("taken")
+		time.Sleep(2 * time.Minute)
+		g.want([]string{"5s: taken", "1m5s: taken"}, nil)
+		g.mu.Lock()
+		g.free = true
+		g.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		g.want([]string{"5s: taken", "1m5s: taken", "2m5s: taken"}, []string{"taken"})
 	})
 }
 
