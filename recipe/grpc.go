@@ -74,12 +74,30 @@ func noGRPC(o yamldoc.Object) {
 // match looks for grpc-status in the header, where an answer without messages
 // has it, then in the trailer.
 func (t grpcTest) match(a *answer) bool {
-	text := grpcStatus(a.header)
-	if text == "" {
-		text = grpcStatus(a.trailer)
-	}
-	code, err := strconv.ParseUint(text, 10, 5)
+	code, err := strconv.ParseUint(grpcText(a), 10, 5)
 	return err == nil && t&(1<<code) != 0
+}
+
+// grpcText returns the status of a call as it is sent; "" when there is none.
+func grpcText(a *answer) string {
+	if text := grpcStatus(a.header); text != "" {
+		return text
+	}
+	return grpcStatus(a.trailer)
+}
+
+// String shows the test in messages: `unauthenticated`, `one of …`.
+func (t grpcTest) String() string {
+	var words []string
+	for code, name := range grpcCodes() {
+		if t&(1<<code) != 0 {
+			words = append(words, name)
+		}
+	}
+	if len(words) == 1 {
+		return words[0]
+	}
+	return "one of " + strings.Join(words, ", ")
 }
 
 func grpcStatus(header exchange.Getter) string {

@@ -18,6 +18,7 @@ type planRule struct {
 
 // planRenewal is where a renewed token may stand in an answer.
 type planRenewal struct {
+	place    string // in the file
 	program  *TokenProgram
 	slot     int
 	from     extractor
@@ -100,7 +101,7 @@ func (b *planner) renewals(c *Credential, list []renewedDecl, need bool) {
 		if !slices.Contains(b.programs, t) {
 			continue
 		}
-		b.p.renewed = append(b.p.renewed, planRenewal{program: t, from: d.from, lifetime: d.lifetime})
+		b.p.renewed = append(b.p.renewed, planRenewal{place: d.at.Path(), program: t, from: d.from, lifetime: d.lifetime})
 		b.p.bodies = b.p.bodies || d.from.json != ""
 	}
 }
@@ -189,15 +190,19 @@ func (p *Plan) Judge(req, ans exchange.Head, body []byte) exchange.Verdict {
 
 func firstMatch(group []planRule, a *answer) int {
 	for i := range group {
-		m := group[i].matcher
-		if m.needsBody() && a.body == nil {
-			continue
-		}
-		if m.matchHead(a) && m.matchBody(a) {
+		if group[i].matches(a) {
 			return i
 		}
 	}
 	return -1
+}
+
+// matches decides the rule; on a body that was not looked at none matches.
+func (r *planRule) matches(a *answer) bool {
+	if r.matcher.needsBody() && a.body == nil {
+		return false
+	}
+	return r.matcher.match(a)
 }
 
 // appendRefusal leaves out a token that another credential's rules refused
@@ -221,11 +226,8 @@ func appendRefusal(list []exchange.Refusal, rule *planRule) []exchange.Refusal {
 // appendRenewal adds a renewed token that is there and legal. The first for
 // each token counts.
 func (p *Plan) appendRenewal(v *exchange.Verdict, rule *planRenewal, a *answer) {
-	if rule.from.header != "" && a.header.Get(rule.from.header) == "" || rule.from.json != "" && a.body == nil {
-		return
-	}
-	text, found, _ := rule.from.extract(a)
-	if !found || checkToken(text) != "" {
+	text, why := rule.find(a)
+	if why != "" {
 		return
 	}
 	for _, r := range v.Renewed {
@@ -235,4 +237,19 @@ func (p *Plan) appendRenewal(v *exchange.Verdict, rule *planRenewal, a *answer) 
 	}
 	life := chooseLifetime(rule.lifetime, a, text, rule.from.cookie, p.now().Round(0))
 	v.Renewed = append(v.Renewed, exchange.Renewal{Slot: rule.slot, Value: secret.New(strings.Clone(text)), Lifetime: life.d})
+}
+
+// find takes the renewed token, or says why there is none that is legal.
+func (r *planRenewal) find(a *answer) (text, why string) {
+	switch {
+	case r.from.header != "" && a.header.Get(r.from.header) == "":
+		return "", "it is missing"
+	case r.from.json != "" && a.body == nil:
+		return "", "the body was not looked at"
+	}
+	text, found, why := r.from.extract(a)
+	if !found {
+		return "", why
+	}
+	return text, checkToken(text)
 }

@@ -1,13 +1,10 @@
 package recipe
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
-
-	"github.com/tidwall/gjson"
 
 	"attache/internal/exchange"
 	"attache/internal/yamldoc"
@@ -26,6 +23,7 @@ func routeMatcherKeys() []string {
 
 // matcher is a set of requirements on an answer; all must hold.
 type matcher struct {
+	place   string // in the file, for explanations: "refused[0]"
 	when    condition
 	status  []statusRange
 	header  []memberTest // names in canonical form
@@ -46,7 +44,7 @@ type memberTest struct {
 // parseMatcher reads the matcher's keys of o. r is nil where there are no
 // parameters.
 func parseMatcher(o yamldoc.Object, r *Recipe) *matcher {
-	m := &matcher{}
+	m := &matcher{place: o.Self().Path()}
 	if !o.Self().IsMap() {
 		return m
 	}
@@ -167,38 +165,6 @@ func globPattern(glob string) string {
 // needsBody reports whether the body decides.
 func (m *matcher) needsBody() bool { return len(m.json) > 0 || m.text != nil }
 
-// matchHead checks everything but the body.
-func (m *matcher) matchHead(a *answer) bool {
-	if len(m.status) > 0 && !matchStatus(m.status, a.status) {
-		return false
-	}
-	for i := range m.header {
-		if !matchHeader(&m.header[i], a) {
-			return false
-		}
-	}
-	if m.grpc != 0 && !m.grpc.match(a) {
-		return false
-	}
-	if len(m.path) > 0 && !matchPath(m.path, a.path) {
-		return false
-	}
-	return !matchPath(m.notPath, a.path)
-}
-
-// matchBody checks the body alone.
-func (m *matcher) matchBody(a *answer) bool {
-	for i := range m.json {
-		member, ok := a.member(m.json[i].name)
-		if !ok || !m.json[i].want.matchJSON(member) {
-			return false
-		}
-	}
-	return m.text == nil || m.text.matchContent(string(a.body))
-}
-
-func (m *matcher) match(a *answer) bool { return m.matchHead(a) && m.matchBody(a) }
-
 func matchStatus(ranges []statusRange, status int) bool {
 	for _, r := range ranges {
 		if status >= r.from && status <= r.to {
@@ -228,40 +194,6 @@ func matchPath(globs []*regexp.Regexp, path string) bool {
 		}
 	}
 	return false
-}
-
-// explain says why the matcher does not hold: `resultCode is "1", want "0"`. It
-// says nothing about the status, nor when the body is no JSON. What it quotes
-// of the answer passes through quote.
-func (m *matcher) explain(a *answer, quote func(string) string) string {
-	for i := range m.header {
-		if t := &m.header[i]; !matchHeader(t, a) {
-			return fmt.Sprintf("header %s is not %s", t.name, t.want)
-		}
-	}
-	if len(m.json) > 0 {
-		if _, ok := a.document(); !ok {
-			return ""
-		}
-	}
-	for i := range m.json {
-		t := &m.json[i]
-		member, _ := a.member(t.name)
-		if t.want.matchJSON(member) {
-			continue
-		}
-		if text, ok := jsonScalar(member); ok {
-			return fmt.Sprintf("%s is %q, want %s", t.name, quote(text), t.want)
-		}
-		if !member.Exists() || member.Type == gjson.Null {
-			return fmt.Sprintf("%s is missing, want %s", t.name, t.want)
-		}
-		return fmt.Sprintf("%s is not %s", t.name, t.want)
-	}
-	if m.text != nil && !m.text.matchContent(string(a.body)) {
-		return "the text does not match " + m.text.String()
-	}
-	return "the path does not match"
 }
 
 // found tells what the members that the matcher looks at hold: "code 4005". It

@@ -16,10 +16,12 @@ import (
 // Trace is like [Source.Fetch] and also tells what happened, whether or not
 // the login succeeds.
 func (t *TokenProgram) Trace(ctx context.Context, rt http.RoundTripper, in refresher.Input) (Transcript, refresher.Token, error) {
-	return t.Source(rt, "attache").trace(ctx, in)
+	return t.Source(rt, "attache").Trace(ctx, in)
 }
 
-func (s *Source) trace(ctx context.Context, in refresher.Input) (Transcript, refresher.Token, error) {
+// Trace is like [Source.Fetch] and also tells what happened. Warnings are in the
+// transcript; Warn is not called.
+func (s *Source) Trace(ctx context.Context, in refresher.Input) (Transcript, refresher.Token, error) {
 	tr := &tracer{}
 	a := &attempt{s: s, t: s.program, in: in, trace: tr}
 	token, err := a.run(ctx)
@@ -65,6 +67,19 @@ func (tr *tracer) step(title string, lines ...string) {
 	if tr != nil {
 		tr.out.Steps = append(tr.out.Steps, Step{title, lines})
 	}
+}
+
+// find writes down what a rule made of the answer, in a step of its own.
+func (tr *tracer) find(f Finding) {
+	if tr == nil {
+		return
+	}
+	const title = "Judged"
+	if n := len(tr.out.Steps); n == 0 || tr.out.Steps[n-1].Title != title {
+		tr.step(title)
+	}
+	last := &tr.out.Steps[len(tr.out.Steps)-1]
+	last.Lines = append(last.Lines, cutLines(f.String())[0])
 }
 
 // request writes down the request: it is built a second time, with a word in
@@ -188,9 +203,7 @@ func (tr *tracer) received(a *attempt, ans *answer, body string) {
 	text := a.scrubLines(strings.Join(lines, "\n"))
 	// What could be a token although the recipe does not know it.
 	text = secretMember.ReplaceAllString(text, `${1}"[masked]"`)
-	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
-		return fmt.Sprintf("[%d characters]", len(word))
-	})
+	text = maskWords(text)
 	tr.step("Received", cutLines(text)...)
 }
 
@@ -216,6 +229,7 @@ func shownHeader(name, value string) string {
 
 var (
 	secretMember = regexp.MustCompile(`(?i)("[^"]*(?:token|secret|passw|ticket|session|credential|key)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"`)
+	secretName   = regexp.MustCompile(`(?i)token|secret|passw|ticket|session|credential|key`)
 	longWord     = regexp.MustCompile(`[A-Za-z0-9_+/=.%~-]{24,}`)
 )
 

@@ -34,7 +34,7 @@ func (a *attempt) judge(ans *answer, now time.Time) (refresher.Token, error) {
 		return refresher.Token{}, err
 	}
 	for i := range a.t.errors {
-		if rule := &a.t.errors[i]; rule.matcher.match(ans) {
+		if rule := &a.t.errors[i]; a.matches(a.place(rule.matcher), rule.matcher, ans) {
 			if found := rule.matcher.found(ans, a.quote); found != "" {
 				what += " with " + found
 			}
@@ -45,8 +45,10 @@ func (a *attempt) judge(ans *answer, now time.Time) (refresher.Token, error) {
 		return refresher.Token{}, a.failAnswer(ans, classOf(ans), what+why+a.message(ans, nil), nil)
 	}
 	if from == nil {
+		a.trace.find(Finding{Rule: "value", Why: missing(a.t.decl.value, ans)})
 		return refresher.Token{}, a.failAnswer(ans, classOf(ans), what+a.withoutToken(ans), nil)
 	}
+	a.trace.find(Finding{Rule: "value", Holds: true, Why: from.String()})
 	if why := checkToken(value); why != "" {
 		return refresher.Token{}, a.failAnswer(ans, refresher.Transient, what+" with a token that "+why, nil)
 	}
@@ -103,7 +105,7 @@ func (a *attempt) outputs(ans *answer) map[string]secret.String {
 
 func (a *attempt) refusedParent(ans *answer) (int, bool) {
 	for _, rule := range a.t.refused {
-		if rule.matcher.match(ans) {
+		if a.refuses(rule, ans) {
 			return rule.parent, true
 		}
 	}
@@ -120,12 +122,17 @@ func (a *attempt) unsuccessful(ans *answer) (why string, failed bool) {
 		wanted = m.status
 	}
 	if !matchStatus(wanted, ans.status) {
+		a.trace.find(Finding{Rule: "success", Why: fmt.Sprintf("status is %d, want %s", ans.status, statusText(wanted))})
 		if ans.status >= 300 && ans.status <= 399 {
 			why = " (a redirect, which no login follows)"
 		}
 		return why, true
 	}
-	if m == nil || m.match(ans) {
+	if m == nil {
+		a.trace.find(Finding{Rule: "success", Holds: true})
+		return "", false
+	}
+	if a.matches("success", m, ans) {
 		return "", false
 	}
 	if why = m.explain(ans, a.quote); why != "" {
