@@ -1,8 +1,11 @@
 package recipe
 
 import (
+	"errors"
 	"slices"
 	"testing"
+
+	"attache/internal/yamldoc"
 )
 
 func TestPresets(t *testing.T) {
@@ -35,4 +38,15 @@ func TestPresets(t *testing.T) {
 			t.Errorf("there is a preset %q", name)
 		}
 	}
+}
+
+// presetProblems says why a preset cannot be read.
+func presetProblems(name string) error {
+	data, ok := PresetSource(name)
+	if !ok {
+		return errors.New("there is no such file")
+	}
+	rep := &yamldoc.Report{}
+	parse(rep, name, data)
+	return rep.Err()
 }

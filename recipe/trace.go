@@ -189,8 +189,14 @@ func (tr *tracer) unread(a *attempt, ans *answer, err error) {
 }
 
 func (tr *tracer) received(a *attempt, ans *answer, body string) {
-	lines := []string{fmt.Sprintf("%d %s", ans.status, http.StatusText(ans.status))}
 	h, _ := ans.header.(http.Header)
+	tr.step("Received", ShownAnswer(ans.status, h, body, a.scrubLines)...)
+}
+
+// ShownAnswer returns the lines in which an answer is shown: what scrub removes
+// is masked, and so is what could be a token although no recipe knows it.
+func ShownAnswer(status int, h http.Header, body string, scrub func(string) string) []string {
+	lines := []string{fmt.Sprintf("%d %s", status, http.StatusText(status))}
 	for name, values := range h {
 		for _, v := range values {
 			lines = append(lines, name+": "+shownHeader(name, v))
@@ -200,11 +206,9 @@ func (tr *tracer) received(a *attempt, ans *answer, body string) {
 	if body != "" {
 		lines = append(lines, "", body)
 	}
-	text := a.scrubLines(strings.Join(lines, "\n"))
-	// What could be a token although the recipe does not know it.
+	text := scrub(strings.Join(lines, "\n"))
 	text = secretMember.ReplaceAllString(text, `${1}"[masked]"`)
-	text = maskWords(text)
-	tr.step("Received", cutLines(text)...)
+	return cutLines(maskWords(text))
 }
 
 // shownHeader returns what is shown of a header of an answer. Any of them may

@@ -1,0 +1,127 @@
+package transcript
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"attache/internal/exchange"
+	"attache/internal/secret"
+	"attache/internal/yamldoc"
+	"attache/recipe"
+	"attache/refresher"
+)
+
+func (t *Transcript) call(c *recipe.Credential) (*Result, error) {
+	rep := &yamldoc.Report{}
+	plan, ok := recipe.NewPlan(rep, recipe.RouteConfig{Name: "route", At: t.root, Use: []*recipe.Credential{c}, Allow: t.allow})
+	if !ok {
+		return nil, rep.Err()
+	}
+	plan = plan.Fixed(t.now, zeros{})
+	req, body, err := readRequest(*t.client)
+	if err != nil {
+		return nil, fmt.Errorf("%s: client is no request: %w", t.name, err)
+	}
+	params, err := plan.Params(headOf(req))
+	if err != nil {
+		return t.badRequest(err)
+	}
+	if t.bad != nil {
+		return nil, fmt.Errorf("%s: the client's request is good; say in -- request -- what goes upstream instead of the want", t.name)
+	}
+	tokens, err := t.slots(plan)
+	if err != nil {
+		return nil, err
+	}
+	secrets := t.secrets(c)
+	fields, err := plan.AppendFields(nil, params, tokens)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.name, err)
+	}
+	strip(req, plan)
+	head := headOf(req)
+	inject(req, fields)
+	sent := rawRequest(req.Method, req.URL.String(), req.Header, body)
+	shown := strings.Split(strings.TrimSuffix(secret.Scrub(sent, 0, secrets...), "\n"), "\n")
+	res := &Result{Steps: []Step{step("request", t.request, sent, []recipe.Step{{Title: "Sent", Lines: shown}}, secrets)}}
+	var wants []string
+	for i, p := range t.pairs {
+		got, trace, err := t.judge(plan, head, p.answer, secrets)
+		if err != nil {
+			return nil, fmt.Errorf("%s: answer %d: %w", t.name, i+1, err)
+		}
+		wants = append(wants, got)
+		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got, trace, secrets))
+	}
+	res.After = t.write(&sent, nil, wants)
+	return res, nil
+}
+
+// badRequest is for a client's request that is refused by itself.
+func (t *Transcript) badRequest(err error) (*Result, error) {
+	if t.request != nil || len(t.pairs) > 0 {
+		return nil, fmt.Errorf("%s: the client's request is refused, so nothing goes upstream: %w", t.name, err)
+	}
+	got := "bad request: " + err.Error() + "\n"
+	return &Result{Steps: []Step{step("request", t.bad, got, nil, nil)}, After: t.write(nil, &got, nil)}, nil
+}
+
+// slots returns the tokens that the request gets.
+func (t *Transcript) slots(plan *recipe.Plan) ([]refresher.Token, error) {
+	var tokens []refresher.Token
+	for _, s := range plan.Slots() {
+		tok, ok := t.tokens[s.Token]
+		if !ok {
+			return nil, fmt.Errorf("%s: tokens has no %s, which the request gets; say tokens: {%s: VALUE}", t.name, s.Token, s.Token)
+		}
+		tokens = append(tokens, tok)
+	}
+	return tokens, nil
+}
+
+// judge says what an answer means, as a want has it.
+func (t *Transcript) judge(plan *recipe.Plan, head exchange.Head, text string, secrets []secret.String) (string, []recipe.Step, error) {
+	status, h, body, err := readAnswer(text, t.gzip)
+	if err != nil {
+		return "", nil, err
+	}
+	ans := exchange.Head{Status: status, Header: h}
+	looks := plan.WantsBody(head, ans)
+	held := body
+	if looks == exchange.NoBody || looks == exchange.JSONBody && !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		held = nil
+	}
+	v := plan.Judge(head, ans, held)
+	for _, r := range v.Renewed {
+		secrets = append(secrets, r.Value)
+	}
+	var findings []string
+	for _, f := range plan.Explain(head, ans, held, secrets...) {
+		findings = append(findings, f.String())
+	}
+	trace := []recipe.Step{
+		{Title: "Received", Lines: recipe.ShownAnswer(status, h, string(body), func(text string) string { return secret.Scrub(text, 0, secrets...) })},
+		{Title: "Judged", Lines: findings},
+	}
+	return describeVerdict(plan, looks, v), trace, nil
+}
+
+func describeVerdict(plan *recipe.Plan, looks exchange.BodyWant, v exchange.Verdict) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "looks: %s\n", [...]string{"none", "json", "text"}[looks])
+	for _, r := range v.Refused {
+		fmt.Fprintf(&b, "refused: %s by %s\n", plan.Slots()[r.Slot].Token, r.Signal)
+	}
+	for _, r := range v.Renewed {
+		life := "ever"
+		if r.Lifetime > 0 {
+			life = r.Lifetime.String()
+		}
+		fmt.Fprintf(&b, "renewed: %s = %s for %s\n", plan.Slots()[r.Slot].Token, r.Value.Reveal(), life)
+	}
+	for _, n := range plan.Hide() {
+		fmt.Fprintf(&b, "hide: %s %s\n", n.In, n.Name)
+	}
+	return b.String()
+}

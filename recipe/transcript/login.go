@@ -1,0 +1,150 @@
+package transcript
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"attache/internal/secret"
+	"attache/recipe"
+	"attache/refresher"
+)
+
+// Run runs the transcript against the recipe. The error is a mistake of the
+// transcript: what does not go as expected is in the result.
+func (t *Transcript) Run(ctx context.Context, r *recipe.Recipe) (*Result, error) {
+	c, err := t.bind(r)
+	if err != nil {
+		return nil, err
+	}
+	if t.token != "" {
+		return t.login(ctx, c)
+	}
+	return t.call(c)
+}
+
+// userAgent is what logins of transcripts send.
+const userAgent = "attache/test"
+
+func (t *Transcript) login(ctx context.Context, c *recipe.Credential) (*Result, error) {
+	i := slices.IndexFunc(c.Tokens(), func(p *recipe.TokenProgram) bool { return p.Name == t.token })
+	if i < 0 {
+		return nil, fmt.Errorf("%s: the recipe %s has no token %s; it has %s", t.name, c.Recipe().Name, t.token, strings.Join(c.Recipe().TokenNames(), ", "))
+	}
+	program := c.Tokens()[i]
+	in, err := t.input(program)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{}
+	// Without an answer there is still the request to see.
+	answers := t.pairs
+	if len(answers) == 0 {
+		answers = []pair{{answer: "HTTP/1.1 200 OK\n"}}
+	}
+	var wants []string
+	var request string
+	for i, p := range answers {
+		got, tr, sent := t.attempt(ctx, program, in, p.answer)
+		secrets := t.secrets(c, got.secrets...)
+		if i == 0 {
+			request = sent
+			res.Steps = append(res.Steps, step("request", t.request, sent, tr.Steps[:min(1, len(tr.Steps))], secrets))
+		}
+		if len(t.pairs) == 0 {
+			break
+		}
+		wants = append(wants, got.text)
+		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got.text, tr.Steps[min(1, len(tr.Steps)):], secrets))
+	}
+	res.After = t.write(&request, nil, wants)
+	return res, nil
+}
+
+// input gathers what the login needs.
+func (t *Transcript) input(program *recipe.TokenProgram) (refresher.Input, error) {
+	in := refresher.Input{}
+	for _, p := range program.Params {
+		text, ok := t.params[p.Name]
+		if !ok {
+			return in, fmt.Errorf("%s: params has no %s, which comes from the request; say params: {%s: VALUE}", t.name, p.Name, p.Name)
+		}
+		in.Params = append(in.Params, text)
+	}
+	for _, p := range program.Parents {
+		tok, ok := t.parents[p.Token]
+		if !ok {
+			return in, fmt.Errorf("%s: parents has no %s, which the login needs; say parents: {%s: VALUE}", t.name, p.Token, p.Token)
+		}
+		in.Parents = append(in.Parents, tok)
+	}
+	return in, nil
+}
+
+// outcome is what a login led to.
+type outcome struct {
+	text    string // as a want has it
+	secrets []secret.String
+}
+
+func (t *Transcript) attempt(ctx context.Context, program *recipe.TokenProgram, in refresher.Input, answer string) (outcome, recipe.Transcript, string) {
+	rt := &canned{answer: rawAnswer(answer, t.gzip)}
+	tr, tok, err := program.Source(rt, userAgent).Fixed(t.now, zeros{}).Trace(ctx, in)
+	if err != nil {
+		return outcome{text: describeFailure(program, err)}, tr, rt.sent
+	}
+	got := outcome{text: describeToken(tok, t.now, tr.Warnings), secrets: tokenSecrets(tok)}
+	return got, tr, rt.sent
+}
+
+func tokenSecrets(tok refresher.Token) []secret.String {
+	return append(slices.Collect(maps.Values(tok.Outputs)), tok.Value)
+}
+
+// secrets returns everything that is masked.
+func (t *Transcript) secrets(c *recipe.Credential, more ...secret.String) []secret.String {
+	list := append(c.Secrets(), more...)
+	for _, tokens := range []map[string]refresher.Token{t.parents, t.tokens} {
+		for _, tok := range tokens {
+			list = append(list, tokenSecrets(tok)...)
+		}
+	}
+	return list
+}
+
+func describeToken(tok refresher.Token, now time.Time, warnings []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "value: %s\n", tok.Value.Reveal())
+	for _, name := range slices.Sorted(maps.Keys(tok.Outputs)) {
+		fmt.Fprintf(&b, "output.%s: %s\n", name, tok.Outputs[name].Reveal())
+	}
+	life := "until_refused"
+	if !tok.ExpiresAt.IsZero() {
+		life = tok.ExpiresAt.Sub(now).String()
+	}
+	fmt.Fprintf(&b, "lifetime: %s\n", life)
+	for _, w := range warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+	}
+	return b.String()
+}
+
+func describeFailure(program *recipe.TokenProgram, err error) string {
+	fe, ok := errors.AsType[*refresher.FetchError](err)
+	if !ok {
+		return fmt.Sprintf("text: %v\n", err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "error: %s\ntext: %v\n", fe.Class, err)
+	if fe.RetryAfter > 0 {
+		fmt.Fprintf(&b, "retry_after: %v\n", fe.RetryAfter)
+	}
+	for _, i := range fe.Refused {
+		fmt.Fprintf(&b, "refused: %s\n", program.Parents[i].Token)
+	}
+	return b.String()
+}
