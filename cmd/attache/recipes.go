@@ -13,12 +13,13 @@ import (
 func newRecipes() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recipes",
-		Short: "List and show the built-in recipes",
-		Args:  exactArgs(0, "list or show NAME"),
+		Short: "List and show the built-in recipes, test one of your own",
+		Args:  exactArgs(0, "list, show NAME or test FILE"),
 		RunE:  listRecipes,
 	}
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List the built-in recipes", Args: exactArgs(0, "no arguments"), RunE: listRecipes},
+		newRecipesTest(),
 		&cobra.Command{Use: "show NAME", Short: "Print a built-in recipe as YAML, to read or to start one's own from",
 			Args: exactArgs(1, "the NAME of a recipe"), RunE: showRecipe, ValidArgs: recipe.PresetNames()},
 	)

@@ -21,14 +21,14 @@ func (t *Transcript) call(c *recipe.Credential) (*Result, error) {
 	plan = plan.Fixed(t.now, zeros{})
 	req, body, err := readRequest(*t.client)
 	if err != nil {
-		return nil, fmt.Errorf("%s: client is no request: %w", t.name, err)
+		return nil, t.mistakef("client is no request: %v", err)
 	}
 	params, err := plan.Params(headOf(req))
 	if err != nil {
 		return t.badRequest(err)
 	}
 	if t.bad != nil {
-		return nil, fmt.Errorf("%s: the client's request is good; say in -- request -- what goes upstream instead of the want", t.name)
+		return nil, t.mistakef("the client's request is good; say in -- request -- what goes upstream instead of the want")
 	}
 	tokens, err := t.slots(plan)
 	if err != nil {
@@ -37,7 +37,7 @@ func (t *Transcript) call(c *recipe.Credential) (*Result, error) {
 	secrets := t.secrets(c)
 	fields, err := plan.AppendFields(nil, params, tokens)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.name, err)
+		return nil, t.mistakef("%v", err)
 	}
 	strip(req, plan)
 	head := headOf(req)
@@ -49,7 +49,7 @@ func (t *Transcript) call(c *recipe.Credential) (*Result, error) {
 	for i, p := range t.pairs {
 		got, trace, err := t.judge(plan, head, p.answer, secrets)
 		if err != nil {
-			return nil, fmt.Errorf("%s: answer %d: %w", t.name, i+1, err)
+			return nil, t.mistakef("answer %d: %v", i+1, err)
 		}
 		wants = append(wants, got)
 		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got, trace, secrets))
@@ -61,7 +61,7 @@ func (t *Transcript) call(c *recipe.Credential) (*Result, error) {
 // badRequest is for a client's request that is refused by itself.
 func (t *Transcript) badRequest(err error) (*Result, error) {
 	if t.request != nil || len(t.pairs) > 0 {
-		return nil, fmt.Errorf("%s: the client's request is refused, so nothing goes upstream: %w", t.name, err)
+		return nil, t.mistakef("the client's request is refused, so nothing goes upstream: %v", err)
 	}
 	got := "bad request: " + err.Error() + "\n"
 	return &Result{Steps: []Step{step("request", t.bad, got, nil, nil)}, After: t.write(nil, &got, nil)}, nil
@@ -73,7 +73,7 @@ func (t *Transcript) slots(plan *recipe.Plan) ([]refresher.Token, error) {
 	for _, s := range plan.Slots() {
 		tok, ok := t.tokens[s.Token]
 		if !ok {
-			return nil, fmt.Errorf("%s: tokens has no %s, which the request gets; say tokens: {%s: VALUE}", t.name, s.Token, s.Token)
+			return nil, t.mistakef("tokens has no %s, which the request gets; say tokens: {%s: VALUE}", s.Token, s.Token)
 		}
 		tokens = append(tokens, tok)
 	}

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"attache/internal/secret"
+	"attache/internal/yamldoc"
 	"attache/recipe"
 	"attache/refresher"
 )
 
-// Run runs the transcript against the recipe. The error is a mistake of the
-// transcript: what does not go as expected is in the result.
+// Run runs the transcript against the recipe. Errors are [yamldoc.Problems],
+// mistakes of the transcript: what does not go as expected is in the result.
 func (t *Transcript) Run(ctx context.Context, r *recipe.Recipe) (*Result, error) {
 	c, err := t.bind(r)
 	if err != nil {
@@ -33,7 +34,7 @@ const userAgent = "attache/test"
 func (t *Transcript) login(ctx context.Context, c *recipe.Credential) (*Result, error) {
 	i := slices.IndexFunc(c.Tokens(), func(p *recipe.TokenProgram) bool { return p.Name == t.token })
 	if i < 0 {
-		return nil, fmt.Errorf("%s: the recipe %s has no token %s; it has %s", t.name, c.Recipe().Name, t.token, strings.Join(c.Recipe().TokenNames(), ", "))
+		return nil, t.mistakef("the recipe %s has no token %s; it has %s", c.Recipe().Name, t.token, strings.Join(c.Recipe().TokenNames(), ", "))
 	}
 	program := c.Tokens()[i]
 	in, err := t.input(program)
@@ -65,20 +66,25 @@ func (t *Transcript) login(ctx context.Context, c *recipe.Credential) (*Result, 
 	return res, nil
 }
 
+// mistakef returns a mistake of the transcript as a whole.
+func (t *Transcript) mistakef(format string, args ...any) error {
+	return yamldoc.Problems{{File: t.name, Line: 1, Col: 1, Text: fmt.Sprintf(format, args...)}}
+}
+
 // input gathers what the login needs.
 func (t *Transcript) input(program *recipe.TokenProgram) (refresher.Input, error) {
 	in := refresher.Input{}
 	for _, p := range program.Params {
 		text, ok := t.params[p.Name]
 		if !ok {
-			return in, fmt.Errorf("%s: params has no %s, which comes from the request; say params: {%s: VALUE}", t.name, p.Name, p.Name)
+			return in, t.mistakef("params has no %s, which comes from the request; say params: {%s: VALUE}", p.Name, p.Name)
 		}
 		in.Params = append(in.Params, text)
 	}
 	for _, p := range program.Parents {
 		tok, ok := t.parents[p.Token]
 		if !ok {
-			return in, fmt.Errorf("%s: parents has no %s, which the login needs; say parents: {%s: VALUE}", t.name, p.Token, p.Token)
+			return in, t.mistakef("parents has no %s, which the login needs; say parents: {%s: VALUE}", p.Token, p.Token)
 		}
 		in.Parents = append(in.Parents, tok)
 	}

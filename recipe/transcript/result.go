@@ -43,6 +43,16 @@ type Step struct {
 // OK reports whether the step went as expected.
 func (s *Step) OK() bool { return !s.Missing && s.Want == s.Got }
 
+// Expected returns the lines that the transcript expects; they are masked as
+// those of [Step.Diff] are.
+func (s *Step) Expected(reveal bool) []string {
+	text := s.Want
+	if !reveal {
+		text = s.mask(text)
+	}
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+}
+
 // Diff returns the lines by which the step differs, with - before what was
 // expected and + before what happened, and unchanged lines around them; nil for
 // a step that is OK. Unless reveal is set, values of tokens and parameters that

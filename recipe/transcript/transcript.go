@@ -212,7 +212,7 @@ func (t *Transcript) bind(r *recipe.Recipe) (*recipe.Credential, error) {
 		return nil, yamldoc.Problems{t.recipe.Problem("the transcript is about another recipe than %s", r.Name)}
 	}
 	if t.root.IsZero() {
-		return nil, yamldoc.Problems{{File: t.name, Line: 1, Col: 1, Text: "the transcript has no parameters at its top"}}
+		return nil, t.mistakef("the transcript has no parameters at its top")
 	}
 	with, ok := readOrigins(t.rep, t.with)
 	if !ok {
