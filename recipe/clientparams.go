@@ -28,6 +28,16 @@ func (t *TokenProgram) RequestParams(client exchange.Head) (refresher.Params, er
 	return readParams(client, t.requests, t.derived(nil))
 }
 
+// RequestNames returns where in a client's request the values of [TokenProgram].
+// Params stand, in their order.
+func (t *TokenProgram) RequestNames() []exchange.Name {
+	names := make([]exchange.Name, len(t.requests))
+	for i, req := range t.requests {
+		names[i] = req.name
+	}
+	return names
+}
+
 // derived appends the defaults over the request that the login mentions, itself
 // or through its parents.
 func (t *TokenProgram) derived(list []paramRef) []paramRef {

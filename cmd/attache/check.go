@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"attache/internal/app"
 	"attache/internal/config"
 	"attache/internal/watch"
 	"attache/internal/yamldoc"
@@ -22,42 +24,69 @@ func newCheck() *cobra.Command {
 		Short: "Find every mistake in configurations and recipe files",
 		Long: `check reads configuration files and recipe files, and reports every mistake in
 them with its file, line and column. A folder stands for the .yaml and .yml
-files in it. Nothing is started and no vendor is asked.
+files in it. Nothing is started and no vendor is asked, unless --live is given:
+then each configuration's credentials log in once at the real vendors.
 
-It exits with 2 when there is a mistake. Warnings do not count as mistakes.`,
+It exits with 2 when there is a mistake, with 1 when a login fails. Warnings do
+not count as mistakes.`,
 	}
 	file := configFlag(cmd)
+	live := cmd.Flags().Bool("live", false, "log in once for each credential, at the real vendors")
+	timeout := cmd.Flags().Duration("timeout", time.Minute, "how long the logins of --live may take together")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *timeout <= 0 {
+			return usagef("--timeout wants a duration such as 30s")
+		}
 		if len(args) == 0 || cmd.Flags().Changed("config") {
 			args = append([]string{*file}, args...)
 		}
-		return check(cmd, args)
+		configs, err := check(cmd, args)
+		if err != nil || !*live {
+			return err
+		}
+		return checkLive(cmd, configs, *timeout)
 	}
 	return cmd
 }
 
-func check(cmd *cobra.Command, names []string) error {
+// checkLive logs in for the credentials of all configurations.
+func checkLive(cmd *cobra.Command, configs []*config.Config, timeout time.Duration) error {
+	if len(configs) == 0 {
+		return usagef("--live needs a configuration; recipes alone have nothing to log in with")
+	}
+	var failed []error
+	for _, cfg := range configs {
+		failed = append(failed, app.CheckLive(cmd.Context(), cmd.OutOrStdout(), app.LiveConfig{Config: cfg, Timeout: timeout}))
+	}
+	return errors.Join(failed...)
+}
+
+// check checks files and returns the configurations among them.
+func check(cmd *cobra.Command, names []string) ([]*config.Config, error) {
+	var configs []*config.Config
 	var problems yamldoc.Problems
 	for _, name := range names {
 		files, err := filesOf(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, file := range files {
-			err := checkFile(cmd, file)
+			cfg, err := checkFile(cmd, file)
 			var found yamldoc.Problems
 			switch {
 			case errors.As(err, &found):
 				problems = append(problems, found...)
 			case err != nil:
-				return err
+				return nil, err
+			case cfg != nil:
+				configs = append(configs, cfg)
 			}
 		}
 	}
 	if len(problems) > 0 {
-		return problems
+		return nil, problems
 	}
-	return nil
+	return configs, nil
 }
 
 // noFile is the error of a configuration that is not there.
@@ -104,30 +133,30 @@ func filesOf(name string) ([]string, error) {
 }
 
 // checkFile checks one file, which is a recipe if its first level has the key
-// "recipe".
-func checkFile(cmd *cobra.Command, file string) error {
+// "recipe"; it returns the configuration, or nil for a recipe.
+func checkFile(cmd *cobra.Command, file string) (*config.Config, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return usagef("%v", err)
+		return nil, usagef("%v", err)
 	}
 	var rep yamldoc.Report
 	if root, ok := yamldoc.Parse(&rep, file, data); ok && root.IsMap() && isRecipe(root) {
 		r, ok := recipe.Parse(&rep, file, data)
 		if !ok {
-			return rep.Err()
+			return nil, rep.Err()
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: recipe %s: ok\n", file, r.Name)
-		return nil
+		return nil, nil
 	}
 	cfg, err := config.Load(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, warning := range cfg.Warnings {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", warning)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s, %s\n", file, count(len(cfg.Credentials), "credential"), count(len(cfg.Routes), "route"))
-	return nil
+	return cfg, nil
 }
 
 func isRecipe(root yamldoc.Value) bool {

@@ -162,6 +162,9 @@ func (t *recipeTest) step(s *transcript.Step) {
 	if s.OK() && (len(s.Trace) == 0 || s.Trace[0].Title != "Sent") { // the request was shown
 		t.part(recipe.Step{Title: "As expected", Lines: s.Expected(t.reveal)})
 	}
+	if !s.OK() {
+		fmt.Fprintf(t.out, "    %s\n", t.paint(bold, "Difference"))
+	}
 	for _, line := range s.Diff(t.reveal) {
 		style := ""
 		switch {
@@ -170,7 +173,7 @@ func (t *recipeTest) step(s *transcript.Step) {
 		case strings.HasPrefix(line, "+"):
 			style = green
 		}
-		fmt.Fprintf(t.out, "    %s\n", t.paint(style, plain(line)))
+		fmt.Fprintf(t.out, "        %s\n", t.paint(style, plain(line)))
 	}
 }
 

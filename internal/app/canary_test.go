@@ -205,6 +205,7 @@ routes:
 			if (err == nil) != (mode == "ok" || mode == "bad lifetime") {
 				t.Errorf("trace: %v", err)
 			}
+			fmt.Fprintf(&seen, "live: %v\n", app.CheckLive(ctx, &seen, app.LiveConfig{Config: cfg, Timeout: 20 * time.Second}))
 			fmt.Fprintf(&seen, "logs: %s\n", w.logs)
 			for _, canary := range canaries() {
 				if i := strings.Index(seen.String(), canary); i >= 0 {

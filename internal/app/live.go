@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"attache/internal/config"
+	"attache/internal/exchange"
+	"attache/recipe"
+	"attache/refresher"
+)
+
+// LiveConfig is what [CheckLive] checks.
+type LiveConfig struct {
+	Config *config.Config
+	// Timeout bounds all logins together; each has the bound of its credential
+	// besides.
+	Timeout time.Duration
+}
+
+// CheckLive logs in once for every token whose login needs nothing from a
+// request, parents first and once, and writes a table of what came of it. It
+// holds no secret. The error tells how many logins failed.
+func CheckLive(ctx context.Context, w io.Writer, cfg LiveConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	checks := planLive(ctx, cfg)
+	var wg sync.WaitGroup
+	for _, c := range checks {
+		wg.Go(func() { c.login() })
+	}
+	wg.Wait()
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "CREDENTIAL\tTOKEN\tRESULT\tLIFETIME\t")
+	tried, failed := 0, 0
+	for _, c := range checks {
+		r := c.login()
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.credential, c.token, r.result, r.lifetime, r.text)
+		if r.skipped {
+			continue
+		}
+		tried++
+		if r.failed {
+			failed++
+		}
+	}
+	_ = table.Flush() // into memory: it cannot fail
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d logins failed", failed, tried)
+	}
+	return nil
+}
+
+// liveCheck is a row of the table. login logs in when it is called first, and
+// waits for the parents' logins before.
+type liveCheck struct {
+	credential, token string
+	login             func() liveResult
+}
+
+// liveResult is what came of a login.
+type liveResult struct {
+	token           refresher.Token
+	failed, skipped bool
+	result          string // "ok", the class of the failure, "not tried"
+	lifetime, text  string
+}
+
+// planLive makes the rows. Credentials come in an order in which parents are
+// there before their children.
+func planLive(ctx context.Context, cfg LiveConfig) []liveCheck {
+	var rows []liveCheck
+	logins := map[tokenName]func() liveResult{}
+	room := make(chan struct{}, 8) // logins at a time
+	for _, c := range cfg.Config.Credentials {
+		transport := loginTransport(c)
+		for _, program := range c.Program.Tokens() {
+			l := liveLogin{program: program, transport: transport, room: room, timeout: cfg.Timeout}
+			for _, p := range program.Parents {
+				l.parents = append(l.parents, logins[tokenName{p.Credential.Name(), p.Token}])
+			}
+			name := tokenName{c.Name, program.Name}
+			logins[name] = sync.OnceValue(func() liveResult {
+				if len(program.Params) > 0 {
+					return liveResult{skipped: true, result: "needs a request", text: traceCommand(c.Name, program)}
+				}
+				return l.run(ctx)
+			})
+			rows = append(rows, liveCheck{c.Name, program.Name, logins[name]})
+		}
+	}
+	return rows
+}
+
+// traceCommand is how a token is tried that takes parameters from requests.
+func traceCommand(credential string, program *recipe.TokenProgram) string {
+	words := "attache token " + credential
+	for _, n := range program.RequestNames() {
+		if n.In == exchange.Query {
+			words += " --query " + n.Name + "=…"
+		} else {
+			words += fmt.Sprintf(" -H '%s: …'", n.Name)
+		}
+	}
+	return words
+}
+
+// liveLogin is the login of one token.
+type liveLogin struct {
+	program   *recipe.TokenProgram
+	parents   []func() liveResult
+	transport http.RoundTripper
+	room      chan struct{}
+	timeout   time.Duration
+}
+
+func (l *liveLogin) run(ctx context.Context) liveResult {
+	var in refresher.Input
+	for i, parent := range l.parents {
+		r := parent()
+		if r.failed {
+			p := l.program.Parents[i]
+			return liveResult{failed: true, result: "not tried", text: fmt.Sprintf("it needs %s.%s", p.Credential.Name(), p.Token)}
+		}
+		in.Parents = append(in.Parents, r.token)
+	}
+	select {
+	case l.room <- struct{}{}:
+		defer func() { <-l.room }()
+	case <-ctx.Done():
+		return l.cut("not tried")
+	}
+	var warnings []string
+	source := l.program.Source(l.transport, "attache")
+	source.Warn = func(text string) { warnings = append(warnings, text) }
+	token, err := source.Fetch(ctx, in)
+	if err != nil {
+		return l.failure(ctx, err)
+	}
+	life := "until refused"
+	if !token.ExpiresAt.IsZero() {
+		life = token.ExpiresAt.Sub(token.IssuedAt).String()
+	}
+	return liveResult{token: token, result: "ok", lifetime: life, text: strings.Join(warnings, "; ")}
+}
+
+// failure is what came of a login that failed.
+func (l *liveLogin) failure(ctx context.Context, err error) liveResult {
+	class := refresher.Transient
+	if fe, ok := errors.AsType[*refresher.FetchError](err); ok {
+		class = fe.Class
+	}
+	if ctx.Err() != nil {
+		return l.cut(class.String())
+	}
+	return liveResult{failed: true, result: class.String(), text: err.Error()}
+}
+
+// cut is for a login that the time for all of them did not suffice for.
+func (l *liveLogin) cut(result string) liveResult {
+	return liveResult{failed: true, result: result, text: fmt.Sprintf("not done within the %v for all logins", l.timeout)}
+}
