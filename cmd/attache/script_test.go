@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -117,15 +118,24 @@ func rawserver(ts *testscript.TestScript, neg bool, args []string) {
 	answer := strings.ReplaceAll(ts.ReadFile(args[1]), "\n", "\r\n")
 	l, err := net.Listen("tcp", args[0])
 	ts.Check(err)
-	ts.Defer(func() { l.Close() })
-	go func() {
+	var serving sync.WaitGroup
+	ended := make(chan struct{})
+	ts.Defer(func() {
+		close(ended)
+		l.Close()
+		serving.Wait()
+	})
+	serving.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			ts.Defer(func() { conn.Close() })
-			go func() {
+			serving.Go(func() {
+				<-ended
+				conn.Close()
+			})
+			serving.Go(func() {
 				request := make([]byte, 4096)
 				for {
 					if _, err := conn.Read(request); err != nil {
@@ -133,7 +143,7 @@ func rawserver(ts *testscript.TestScript, neg bool, args []string) {
 					}
 					io.WriteString(conn, answer)
 				}
-			}()
+			})
 		}
-	}()
+	})
 }
