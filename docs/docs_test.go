@@ -67,6 +67,12 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "bench.yaml"), []byte(bench), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	chat := yamlBlocks(section(t, read(t, "write-a-recipe.md"), "## Log in"))[2]
+	for name, text := range map[string]string{"chat.yaml": chat, "secret.txt": "from-a-file\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	writeKeys(t, dir)
 	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET", "CI_TOKEN", "JOB_TOKEN", "EAB_HMAC", "CERTIFICATES_KEY"} {
 		t.Setenv(name, "from-the-environment-from-the-environment")

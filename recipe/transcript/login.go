@@ -111,15 +111,16 @@ func tokenSecrets(tok refresher.Token) []secret.String {
 	return append(slices.Collect(maps.Values(tok.Outputs)), tok.Value)
 }
 
-// secrets returns everything that is masked.
+// secrets returns everything that is masked. Very short tokens are none, and
+// blotting them out would blot out half of every text.
 func (t *Transcript) secrets(c *recipe.Credential, more ...secret.String) []secret.String {
-	list := append(c.Secrets(), more...)
 	for _, tokens := range []map[string]refresher.Token{t.parents, t.tokens} {
 		for _, tok := range tokens {
-			list = append(list, tokenSecrets(tok)...)
+			more = append(more, tokenSecrets(tok)...)
 		}
 	}
-	return list
+	more = slices.DeleteFunc(more, func(s secret.String) bool { return len(s.Reveal()) < 4 })
+	return append(c.Secrets(), more...)
 }
 
 func describeToken(tok refresher.Token, now time.Time, warnings []string) string {

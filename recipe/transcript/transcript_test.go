@@ -236,3 +236,15 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("a bad request: %s %+v", why, res)
 	}
 }
+
+// TestShortTokensAreNoSecrets: the T of an example must not be cut out of every
+// word.
+func TestShortTokensAreNoSecrets(t *testing.T) {
+	res, why := run(t, strings.ReplaceAll(finishedCall, "app-token-1", "T"))
+	if why != "" {
+		t.Fatal(why)
+	}
+	if got := strings.Join(res.Steps[0].Trace[0].Lines, "\n"); !strings.Contains(got, "Authorization: Bearer T\n") || !strings.Contains(got, " HTTP/1.1\n") {
+		t.Error(got)
+	}
+}
