@@ -25,7 +25,7 @@ func (s *Source) Trace(ctx context.Context, in refresher.Input) (Transcript, ref
 	tr := &tracer{}
 	a := &attempt{s: s, t: s.program, in: in, trace: tr}
 	token, err := a.run(ctx)
-	tr.out.Warnings = a.warnings
+	tr.out.Warnings, tr.out.scrub = a.warnings, a.scrubLines
 	return tr.out, token, err
 }
 
@@ -36,6 +36,18 @@ func (s *Source) Trace(ctx context.Context, in refresher.Input) (Transcript, ref
 type Transcript struct {
 	Steps    []Step
 	Warnings []string
+
+	scrub func(string) string
+}
+
+// Scrub removes from a text what was secret in this login: parameters, tokens,
+// and what was computed of them. It cuts what is longer than 32 KiB. Of a zero
+// Transcript, which knows no secrets, nothing is left.
+func (t Transcript) Scrub(text string) string {
+	if t.scrub == nil {
+		return ""
+	}
+	return t.scrub(text)
 }
 
 // Step is a part of a transcript.

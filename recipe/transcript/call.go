@@ -3,6 +3,8 @@ package transcript
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"attache/internal/exchange"
@@ -43,8 +45,9 @@ func (t *Transcript) call(c *recipe.Credential) (*Result, error) {
 	head := headOf(req)
 	inject(req, fields)
 	sent := rawRequest(req.Method, req.URL.String(), req.Header, body)
-	shown := strings.Split(strings.TrimSuffix(secret.Scrub(sent, 0, secrets...), "\n"), "\n")
-	res := &Result{Steps: []Step{step("request", t.request, sent, []recipe.Step{{Title: "Sent", Lines: shown}}, secrets)}}
+	scrub := scrubber(secrets)
+	shown := strings.Split(strings.TrimSuffix(scrub(sent), "\n"), "\n")
+	res := &Result{Steps: []Step{step("request", t.request, sent, []recipe.Step{{Title: "Sent", Lines: shown}}, scrub)}}
 	var wants []string
 	for i, p := range t.pairs {
 		got, trace, err := t.judge(plan, head, p.answer, secrets)
@@ -52,10 +55,28 @@ func (t *Transcript) call(c *recipe.Credential) (*Result, error) {
 			return nil, t.mistakef("answer %d: %v", i+1, err)
 		}
 		wants = append(wants, got)
-		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got, trace, secrets))
+		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got, trace, scrub))
 	}
 	res.After = t.write(&sent, nil, wants)
 	return res, nil
+}
+
+// secrets returns everything that a call could show and must not. Very short
+// tokens are none: blotting them out would blot out half of every text.
+func (t *Transcript) secrets(c *recipe.Credential) []secret.String {
+	list := c.Secrets()
+	for _, tok := range t.tokens {
+		for _, s := range append(slices.Collect(maps.Values(tok.Outputs)), tok.Value) {
+			if len(s.Reveal()) >= 4 {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
+}
+
+func scrubber(secrets []secret.String) func(string) string {
+	return func(text string) string { return secret.Scrub(text, 0, secrets...) }
 }
 
 // badRequest is for a client's request that is refused by itself.
@@ -64,7 +85,7 @@ func (t *Transcript) badRequest(err error) (*Result, error) {
 		return nil, t.mistakef("the client's request is refused, so nothing goes upstream: %v", err)
 	}
 	got := "bad request: " + err.Error() + "\n"
-	return &Result{Steps: []Step{step("request", t.bad, got, nil, nil)}, After: t.write(nil, &got, nil)}, nil
+	return &Result{Steps: []Step{step("request", t.bad, got, nil, scrubber(nil))}, After: t.write(nil, &got, nil)}, nil
 }
 
 // slots returns the tokens that the request gets.
@@ -101,7 +122,7 @@ func (t *Transcript) judge(plan *recipe.Plan, head exchange.Head, text string, s
 		findings = append(findings, f.String())
 	}
 	trace := []recipe.Step{
-		{Title: "Received", Lines: recipe.ShownAnswer(status, h, string(body), func(text string) string { return secret.Scrub(text, 0, secrets...) })},
+		{Title: "Received", Lines: recipe.ShownAnswer(status, h, string(body), scrubber(secrets))},
 		{Title: "Judged", Lines: findings},
 	}
 	return describeVerdict(plan, looks, v), trace, nil

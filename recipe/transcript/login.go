@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"attache/internal/secret"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 	"attache/refresher"
@@ -51,16 +50,15 @@ func (t *Transcript) login(ctx context.Context, c *recipe.Credential) (*Result, 
 	var request string
 	for i, p := range answers {
 		got, tr, sent := t.attempt(ctx, program, in, p.answer)
-		secrets := t.secrets(c, got.secrets...)
 		if i == 0 {
 			request = sent
-			res.Steps = append(res.Steps, step("request", t.request, sent, tr.Steps[:min(1, len(tr.Steps))], secrets))
+			res.Steps = append(res.Steps, step("request", t.request, sent, tr.Steps[:min(1, len(tr.Steps))], tr.Scrub))
 		}
 		if len(t.pairs) == 0 {
 			break
 		}
-		wants = append(wants, got.text)
-		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got.text, tr.Steps[min(1, len(tr.Steps)):], secrets))
+		wants = append(wants, got)
+		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got, tr.Steps[min(1, len(tr.Steps)):], tr.Scrub))
 	}
 	res.After = t.write(&request, nil, wants)
 	return res, nil
@@ -91,36 +89,15 @@ func (t *Transcript) input(program *recipe.TokenProgram) (refresher.Input, error
 	return in, nil
 }
 
-// outcome is what a login led to.
-type outcome struct {
-	text    string // as a want has it
-	secrets []secret.String
-}
-
-func (t *Transcript) attempt(ctx context.Context, program *recipe.TokenProgram, in refresher.Input, answer string) (outcome, recipe.Transcript, string) {
+// attempt logs in once. It returns what came of it as a want has it, and the
+// request.
+func (t *Transcript) attempt(ctx context.Context, program *recipe.TokenProgram, in refresher.Input, answer string) (got string, tr recipe.Transcript, sent string) {
 	rt := &canned{answer: rawAnswer(answer, t.gzip)}
 	tr, tok, err := program.Source(rt, userAgent).Fixed(t.now, zeros{}).Trace(ctx, in)
 	if err != nil {
-		return outcome{text: describeFailure(program, err)}, tr, rt.sent
+		return describeFailure(program, err), tr, rt.sent
 	}
-	got := outcome{text: describeToken(tok, t.now, tr.Warnings), secrets: tokenSecrets(tok)}
-	return got, tr, rt.sent
-}
-
-func tokenSecrets(tok refresher.Token) []secret.String {
-	return append(slices.Collect(maps.Values(tok.Outputs)), tok.Value)
-}
-
-// secrets returns everything that is masked. Very short tokens are none, and
-// blotting them out would blot out half of every text.
-func (t *Transcript) secrets(c *recipe.Credential, more ...secret.String) []secret.String {
-	for _, tokens := range []map[string]refresher.Token{t.parents, t.tokens} {
-		for _, tok := range tokens {
-			more = append(more, tokenSecrets(tok)...)
-		}
-	}
-	more = slices.DeleteFunc(more, func(s secret.String) bool { return len(s.Reveal()) < 4 })
-	return append(c.Secrets(), more...)
+	return describeToken(tok, t.now, tr.Warnings), tr, rt.sent
 }
 
 func describeToken(tok refresher.Token, now time.Time, warnings []string) string {

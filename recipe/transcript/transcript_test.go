@@ -248,3 +248,39 @@ func TestShortTokensAreNoSecrets(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestDiffMasksWhatIsComputed: a signature and Basic credentials say as much as
+// the secret that they are made of.
+func TestDiffMasksWhatIsComputed(t *testing.T) {
+	rep := &yamldoc.Report{}
+	r, ok := recipe.Parse(rep, "own.yaml", []byte(`
+recipe: own
+params: {secret: {secret: true}}
+tokens:
+  app:
+    let: {sign: {base64: "id:${secret}"}}
+    request: {method: POST, url: "https://a.example.com", basic: {user: u, password: "${secret}"}, headers: {X-Sign: "${sign}"}, query: {v: "2"}}
+    value: {json: token}
+    lifetime: 1h
+`))
+	if !ok {
+		t.Fatal(rep.Err())
+	}
+	tr, ok := Parse(rep, "t.txtar", []byte("token: app\nwith: {secret: s3cr3t-1}\n-- request --\nPOST https://a.example.com?v=1 HTTP/1.1\n"))
+	if !ok {
+		t.Fatal(rep.Err())
+	}
+	res, err := tr.Run(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, revealed := strings.Join(res.Steps[0].Diff(false), "\n"), strings.Join(res.Steps[0].Diff(true), "\n")
+	for _, computed := range []string{"aWQ6czNjcjN0LTE=", "dTpzM2NyM3QtMQ=="} { // id:s3cr3t-1, u:s3cr3t-1
+		if strings.Contains(shown, computed) {
+			t.Errorf("shows %s:\n%s", computed, shown)
+		}
+		if !strings.Contains(revealed, computed) {
+			t.Errorf("does not reveal %s:\n%s", computed, revealed)
+		}
+	}
+}
