@@ -124,3 +124,16 @@ func maskWords(text string) string {
 		return fmt.Sprintf("[%d characters]", len(word))
 	})
 }
+
+// find writes down what a rule made of the answer, in a step of its own.
+func (tr *tracer) find(f Finding) {
+	if tr == nil {
+		return
+	}
+	const title = "Judged"
+	if n := len(tr.out.Steps); n == 0 || tr.out.Steps[n-1].Title != title {
+		tr.step(title)
+	}
+	last := &tr.out.Steps[len(tr.out.Steps)-1]
+	last.Lines = append(last.Lines, cutLines(f.String())[0])
+}

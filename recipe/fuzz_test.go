@@ -158,7 +158,7 @@ func FuzzAnswer(f *testing.F) {
 			h := http.Header{"Content-Type": {contentType}, "X-Token": {contentType}, "Retry-After": {contentType}}
 			return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
 		})
-		_, tok, err := fixedSource(p, rt).Trace(t.Context(), input(p))
+		_, tok, err := fixedSource(p, rt).trace(t.Context(), input(p))
 		if err != nil {
 			fe, ok := err.(*refresher.FetchError)
 			if !ok {

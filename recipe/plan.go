@@ -75,14 +75,6 @@ func (b *planner) errorf(v yamldoc.Value, format string, args ...any) {
 	report(b.rep, v, format, args...)
 }
 
-// Fixed returns a copy for which it is always now and whose random numbers are
-// those of random, so that a request can be compared with how it has to be.
-func (p *Plan) Fixed(now time.Time, random io.Reader) *Plan {
-	fixed := *p
-	fixed.now, fixed.random = func() time.Time { return now }, random
-	return &fixed
-}
-
 // Slots returns every token that the route uses, each once, parents before
 // children.
 func (p *Plan) Slots() []Slot { return p.slots }

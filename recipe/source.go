@@ -36,14 +36,6 @@ type Source struct {
 	run       Runner
 }
 
-// Fixed returns a copy for which it is always now and whose random numbers are
-// those of random, so that a login can be compared with how it has to be.
-func (s *Source) Fixed(now time.Time, random io.Reader) *Source {
-	fixed := *s
-	fixed.now, fixed.random = func() time.Time { return now }, random
-	return &fixed
-}
-
 // Fetch makes one attempt to log in. Errors are *[refresher.FetchError].
 func (s *Source) Fetch(ctx context.Context, in refresher.Input) (refresher.Token, error) {
 	a := &attempt{s: s, t: s.program, in: in}
@@ -120,6 +112,7 @@ func (a *attempt) timeout() time.Duration {
 
 // prepare reads the parameters and computes the values of let.
 func (a *attempt) prepare() error {
+	a.trace.watch(a)
 	a.readFiles()
 	a.collectSecrets()
 	a.params = map[int]string{}

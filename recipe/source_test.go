@@ -319,7 +319,7 @@ func TestSecretsStayInside(t *testing.T) {
 				answer := "HTTP/1.1 " + status + " X\n\n" + fmt.Sprintf(body, text)
 				return (&canned{answer: []byte(answer)}).RoundTrip(req)
 			})
-			tr, tok, err := fixedSource(p, rt).Trace(t.Context(), in)
+			tr, tok, err := fixedSource(p, rt).trace(t.Context(), in)
 			var shown bytes.Buffer
 			tr.Write(&shown)
 			fmt.Fprintf(&shown, "%v %+v %#v %v", err, err, err, tok)

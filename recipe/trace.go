@@ -16,16 +16,14 @@ import (
 // Trace is like [Source.Fetch] and also tells what happened, whether or not
 // the login succeeds.
 func (t *TokenProgram) Trace(ctx context.Context, rt http.RoundTripper, in refresher.Input) (Transcript, refresher.Token, error) {
-	return t.Source(rt, "attache").Trace(ctx, in)
+	return t.Source(rt, "attache").trace(ctx, in)
 }
 
-// Trace is like [Source.Fetch] and also tells what happened. Warnings are in the
-// transcript; Warn is not called.
-func (s *Source) Trace(ctx context.Context, in refresher.Input) (Transcript, refresher.Token, error) {
+func (s *Source) trace(ctx context.Context, in refresher.Input) (Transcript, refresher.Token, error) {
 	tr := &tracer{}
 	a := &attempt{s: s, t: s.program, in: in, trace: tr}
 	token, err := a.run(ctx)
-	tr.out.Warnings, tr.out.scrub = a.warnings, a.scrubLines
+	tr.out.Warnings = a.warnings
 	return tr.out, token, err
 }
 
@@ -38,16 +36,6 @@ type Transcript struct {
 	Warnings []string
 
 	scrub func(string) string
-}
-
-// Scrub removes from a text what was secret in this login: parameters, tokens,
-// and what was computed of them. It cuts what is longer than 32 KiB. Of a zero
-// Transcript, which knows no secrets, nothing is left.
-func (t Transcript) Scrub(text string) string {
-	if t.scrub == nil {
-		return ""
-	}
-	return t.scrub(text)
 }
 
 // Step is a part of a transcript.
@@ -79,19 +67,6 @@ func (tr *tracer) step(title string, lines ...string) {
 	if tr != nil {
 		tr.out.Steps = append(tr.out.Steps, Step{title, lines})
 	}
-}
-
-// find writes down what a rule made of the answer, in a step of its own.
-func (tr *tracer) find(f Finding) {
-	if tr == nil {
-		return
-	}
-	const title = "Judged"
-	if n := len(tr.out.Steps); n == 0 || tr.out.Steps[n-1].Title != title {
-		tr.step(title)
-	}
-	last := &tr.out.Steps[len(tr.out.Steps)-1]
-	last.Lines = append(last.Lines, cutLines(f.String())[0])
 }
 
 // request writes down the request: it is built a second time, with a word in

@@ -9,7 +9,7 @@ func TestTranscriptText(t *testing.T) {
 	p := program(t, "n: 5, user: anna, parent: {credential: other.first}")
 	answer := "HTTP/1.1 200 OK\nContent-Type: application/json\nSet-Cookie: sid=abcdefghijkl; Path=/\n\n" +
 		`{"token":"tok-1234567","ttl":0,"id":"identity-1","refresh_token":"short","x":"AAAABBBBCCCCDDDDEEEEFFFFGGGG","note":"in plain words"}` + "\n\x1b[2J"
-	tr, _, err := fixedSource(p, &canned{answer: []byte(answer)}).Trace(t.Context(), input(p))
+	tr, _, err := fixedSource(p, &canned{answer: []byte(answer)}).trace(t.Context(), input(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ Warning: no usable lifetime (json ttl as seconds is zero, jwt exp is missing); a
 
 func TestTranscriptOfFailure(t *testing.T) {
 	p := program(t, "n: 5")
-	tr, _, err := fixedSource(p, &canned{answer: []byte("HTTP/1.1 401 U\nContent-Encoding: br\n\nxx")}).Trace(t.Context(), input(p))
+	tr, _, err := fixedSource(p, &canned{answer: []byte("HTTP/1.1 401 U\nContent-Encoding: br\n\nxx")}).trace(t.Context(), input(p))
 	var b strings.Builder
 	tr.Write(&b)
 	_, got, _ := strings.Cut(b.String(), "Received\n")

@@ -1,7 +1,6 @@
 package transcript
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -110,7 +109,7 @@ func (t *Transcript) judge(plan *recipe.Plan, head exchange.Head, text string, s
 	ans := exchange.Head{Status: status, Header: h}
 	looks := plan.WantsBody(head, ans)
 	held := body
-	if looks == exchange.NoBody || looks == exchange.JSONBody && !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+	if looks == exchange.NoBody || looks == exchange.JSONBody && !strings.HasPrefix(strings.TrimLeft(string(body), " \t\r\n["), "{") {
 		held = nil
 	}
 	v := plan.Judge(head, ans, held)

@@ -5,7 +5,7 @@
 // A transcript is a txtar file. The comment at its top, before the first file,
 // is a YAML map:
 //
-//	recipe: openim/user              # the recipe's name; may be left out where it is known
+//	recipe: openim/user              # the recipe's name, or its file; may be left out where it is known
 //	token: user                      # makes it the transcript of a login of that token;
 //	                                 # without it, it is one of a call of the API
 //	now: 2024-05-01T12:00:00Z        # the wall clock; this is the default
@@ -94,6 +94,7 @@ package transcript
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -199,8 +200,8 @@ func (t *Transcript) files(files []txtar.File) (why string) {
 	return ""
 }
 
-// Recipe returns the name of the recipe that the transcript says it is about;
-// "" when it does not.
+// Recipe returns the name of the recipe that the transcript says it is about, or
+// of its file, which ends in .yaml; "" when it does not say.
 func (t *Transcript) Recipe() string {
 	name, _ := t.recipe.Text()
 	return name
@@ -208,7 +209,7 @@ func (t *Transcript) Recipe() string {
 
 // bind makes the credential.
 func (t *Transcript) bind(r *recipe.Recipe) (*recipe.Credential, error) {
-	if name := t.Recipe(); name != "" && name != r.Name {
+	if name := t.Recipe(); name != "" && name != r.Name && !strings.HasSuffix(name, ".yaml") {
 		return nil, yamldoc.Problems{t.recipe.Problem("the transcript is about another recipe than %s", r.Name)}
 	}
 	if t.root.IsZero() {
