@@ -47,20 +47,23 @@ func (t *Transcript) login(ctx context.Context, c *recipe.Credential) (*Result, 
 		answers = []pair{{answer: "HTTP/1.1 200 OK\n"}}
 	}
 	var wants []string
-	var request string
+	var request *string
 	for i, p := range answers {
 		got, tr, sent := t.attempt(ctx, program, in, p.answer)
-		if i == 0 {
-			request = sent
-			res.Steps = append(res.Steps, step("request", t.request, sent, tr.Steps[:min(1, len(tr.Steps))], tr.Scrub))
+		first := 0 // of the trace's steps that are about the answer
+		if sent != "" {
+			first, request = 1, &sent
+		}
+		if i == 0 && (sent != "" || t.request != nil) {
+			res.Steps = append(res.Steps, step("request", t.request, sent, tr.Steps[:first], tr.Scrub))
 		}
 		if len(t.pairs) == 0 {
 			break
 		}
 		wants = append(wants, got)
-		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got, tr.Steps[min(1, len(tr.Steps)):], tr.Scrub))
+		res.Steps = append(res.Steps, step(fmt.Sprintf("answer %d", i+1), p.want, got, tr.Steps[first:], tr.Scrub))
 	}
-	res.After = t.write(&request, nil, wants)
+	res.After = t.write(request, nil, wants)
 	return res, nil
 }
 

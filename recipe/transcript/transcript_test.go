@@ -284,3 +284,17 @@ tokens:
 		}
 	}
 }
+
+// TestNothingSent: a login whose parameters do not fit fails before there is a
+// request.
+func TestNothingSent(t *testing.T) {
+	const text = "token: session\nwith: {endpoint: \"https://a.example.com\", secret: s3cr3t-1, user: {header: X-User}}\nparams: {user: \"\"}\nparents: {app: \"app\\ntoken\"}\n" +
+		"-- answer --\nHTTP/1.1 200 OK\n\n{}\n-- want --\nerror: permanent\n"
+	res, why := run(t, text)
+	if why != "" {
+		t.Fatal(why)
+	}
+	if len(res.Steps) != 1 || res.Steps[0].Title != "answer 1" || strings.Contains(string(res.After), "-- request --") {
+		t.Errorf("%+v\n%s", res.Steps, res.After)
+	}
+}
