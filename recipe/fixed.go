@@ -30,6 +30,10 @@ func (s *Source) Trace(ctx context.Context, in refresher.Input) (Transcript, ref
 	return s.trace(ctx, in)
 }
 
+// IsRequested reports whether the token comes from a request, and not from a
+// file, a command or this process.
+func (t *TokenProgram) IsRequested() bool { return t.decl.origin == nil }
+
 // watch has the transcript know the secrets of an attempt, also those that it
 // comes to know later.
 func (tr *tracer) watch(a *attempt) {

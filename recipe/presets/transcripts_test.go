@@ -24,13 +24,10 @@ func TestTranscripts(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"testdata/*/*.txtar", "../testdata/recipes/*/*.txtar"} {
 		found, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no transcripts %s: %v", pattern, err)
 		}
 		files = append(files, found...)
-	}
-	if len(files) == 0 {
-		t.Fatal("no transcripts")
 	}
 	for _, name := range files {
 		t.Run(strings.TrimSuffix(filepath.ToSlash(name), ".txtar"), func(t *testing.T) { runTranscript(t, name) })

@@ -1,6 +1,8 @@
 package transcript
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -296,5 +298,26 @@ func TestNothingSent(t *testing.T) {
 	}
 	if len(res.Steps) != 1 || res.Steps[0].Title != "answer 1" || strings.Contains(string(res.After), "-- request --") {
 		t.Errorf("%+v\n%s", res.Steps, res.After)
+	}
+}
+
+// TestNothingIsRun: a transcript of a token that a command gives is a mistake,
+// and the command does not run.
+func TestNothingIsRun(t *testing.T) {
+	ran := filepath.Join(t.TempDir(), "ran")
+	rep := &yamldoc.Report{}
+	r, ok := recipe.Parse(rep, "own.yaml", []byte("recipe: own\ntokens:\n  app: {exec: {command: [touch, \""+ran+"\"]}, value: {text: true}, lifetime: 1h}\n"))
+	if !ok {
+		t.Fatal(rep.Err())
+	}
+	tr, ok := Parse(rep, "t.txtar", []byte("token: app\n-- answer --\nHTTP/1.1 200 OK\n"))
+	if !ok {
+		t.Fatal(rep.Err())
+	}
+	if _, err := tr.Run(t.Context(), r); err == nil || !strings.Contains(err.Error(), "comes from no request") {
+		t.Errorf("error: %v", err)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("the command ran")
 	}
 }
