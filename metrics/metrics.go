@@ -107,6 +107,9 @@ func New(cfg Config) (*Metrics, error) {
 // Observe counts an event of the token engine. It neither blocks nor fails, as
 // [refresher.Config] asks.
 func (m *Metrics) Observe(e refresher.Event) {
+	if e.Kind == refresher.Revoked {
+		return // also for credentials that are gone, which get no series again
+	}
 	c := m.credential(e.Credential)
 	switch e.Kind {
 	case refresher.LoggedIn:

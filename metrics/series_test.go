@@ -22,7 +22,7 @@ func use(m *Metrics, route, credential string) *Route {
 	r.Replay("ok")
 	r.Unavailable(credential, "transient")
 	r.Limited(credential, "instances")
-	for kind := refresher.LoggedIn; kind <= refresher.StoreFailed; kind++ {
+	for kind := refresher.LoggedIn; kind <= refresher.Revoked; kind++ {
 		m.Observe(refresher.Event{Kind: kind, Credential: credential, Token: "access", Op: "load"})
 	}
 	return r

@@ -74,7 +74,7 @@ func (e *Engine) Add(d Definition) (*Pool, error) {
 
 // Add defines a token of the new set. When the same token is in service, under
 // the same names, its pool is returned, and goes on with all that it has; only
-// Recipe, Source, Policy and Limits will change. The same is a token whose Key,
+// Recipe, Source, Revoker, Policy and Limits will change. The same is a token whose Key,
 // Params and Parents are the same. Otherwise Add returns a new pool, which is not
 // to be used before the commit. The error says what the definition lacks.
 func (c *Change) Add(d Definition) (*Pool, error) {
@@ -137,7 +137,7 @@ func (c *Change) check(d Definition) error {
 }
 
 // Commit puts the new set into service. Pools that go on get their new Source,
-// Policy and Limits: for logins from now on, and for when the current tokens
+// Revoker, Policy and Limits: for logins from now on, and for when the current tokens
 // are due. New pools start, with the token and the back-off of any instance of
 // the same key, whoever had it. All others retire. Commit does not block and
 // starts no login itself. It may be called before Run. After [ErrStale] and

@@ -28,6 +28,9 @@ type Definition struct {
 	// [Input].Parents. Their pools belong to the same engine.
 	Parents []Parent
 	Source  Source
+	// Revoker ends tokens that are given up for good; nil: they are left to
+	// expire. Not for tokens that other processes share.
+	Revoker Revoker
 	Policy  Policy
 	// Limits bounds pools that take Params. Of others Idle alone counts: for so
 	// long their token is kept after they retired.

@@ -151,6 +151,7 @@ func (e *Engine) close() {
 	e.mu.Unlock()
 	e.cancel()
 	e.logins.Wait()
+	e.saveRotated()
 }
 
 // start runs f in a goroutine that close waits for, unless the engine has

@@ -27,6 +27,9 @@ const (
 	Evicted
 	// StoreFailed: Op and Err are set; the token is served all the same.
 	StoreFailed
+	// Revoked: a token that was given up was revoked, or could not be: then Err
+	// is set.
+	Revoked
 )
 
 // Event is something that happened to an instance. It holds no secret.

@@ -69,6 +69,7 @@ type Instance struct {
 	saveAt     time.Time // the token in service is to be saved then; zero: it is saved
 	saving     bool      // a save runs
 	unsaved    int       // saves that failed in a row
+	lease      Lease     // kept until the token, which rotates, is saved; nil: none
 	wantedFrom int64     // a use since then, on used's clock, is a reason to log in
 	extended   time.Time // last extension of the expiry by an offer
 	budgets    map[string]*budget
@@ -203,6 +204,9 @@ func (in *Instance) unavailable(wait time.Duration, cause error) error {
 	e := &UnavailableError{Credential: in.pool().def.Credential, Token: in.pool().def.Token, RetryAfter: max(wait, 0), Err: cause}
 	if last := in.lastFailure(); last != nil {
 		e.Class, e.Err = last.Class, last
+	}
+	if e.Err == nil && in.mustSave() && in.unsaved > 0 {
+		e.Err = errUnsaved
 	}
 	if e.Err == nil {
 		e.Err = context.DeadlineExceeded

@@ -34,6 +34,8 @@ type outcome struct {
 	stored   uint64
 	lease    Lease // to be released at the end; nil: none
 	took     time.Duration
+	broken   error // the store's, if it could not say what it holds
+	previous Token // a stored token that is newer than the instance's and expired, if it is Lasting
 }
 
 // login makes one attempt. It runs in a goroutine of its own, without a lock.
@@ -54,6 +56,7 @@ func (in *Instance) login(j job) {
 		in.hold()
 	default:
 		in.succeed(got)
+		in.keepLease(&got)
 		got.release() // I/O perhaps: nobody waits for it
 		in.finish()
 	}
@@ -70,7 +73,7 @@ func (o *outcome) release() {
 // obtain looks in the store before and after it gets the lease, and only then
 // logs in.
 func (in *Instance) obtain(j job) (got outcome) {
-	if in.load(&got) {
+	if in.load(&got) || got.stuck(j) {
 		return got
 	}
 	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
@@ -82,12 +85,19 @@ func (in *Instance) obtain(j job) (got outcome) {
 		return got
 	case err != nil:
 		in.storeFailed("acquire", err)
+		got.broken = err
 	default:
 		got.lease = lease
 		// Somebody may have logged in between the look and the lease.
 		if in.load(&got) {
 			return got
 		}
+	}
+	if got.stuck(j) {
+		return got
+	}
+	if got.previous.Generation > j.input.Previous.Generation {
+		j.input.Previous, j.input.Refused = got.previous, false
 	}
 	got.token, got.err = in.fetch(j)
 	if got.err == nil {
@@ -103,7 +113,11 @@ func (in *Instance) fetch(j job) (t Token, err error) {
 	in.mu.Lock()
 	in.logins.add(time.Now(), j.work.policy.MaxPerHour)
 	in.mu.Unlock()
-	ctx, cancel := context.WithTimeout(in.engine.ctx, j.work.policy.Timeout)
+	parent, err := in.engine.loginContext(j.work.policy)
+	if err != nil {
+		return Token{}, err
+	}
+	ctx, cancel := context.WithTimeout(parent, j.work.policy.Timeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -167,7 +181,7 @@ func (in *Instance) finish() {
 // when the next login may start.
 func (in *Instance) noteSame(t Token, now time.Time) time.Time {
 	policy, cur := in.policy(), in.cur.Load()
-	if !policy.SameValueBacksOff || cur == nil || !cur.token.Value.Equal(t.Value) {
+	if !policy.SameValueBacksOff || cur == nil || !cur.token.Value.Equal(t.Value) || policy.RenewsInPlace && cur.usable {
 		in.sameness, in.passing = 0, time.Time{}
 		return time.Time{}
 	}

@@ -17,26 +17,43 @@ const (
 )
 
 // load puts the stored token into got if it is newer than the instance's and
-// not expired, and reports whether it did. got.stored says what the store
-// holds in any case.
+// not expired, or the same with a longer life, and reports whether it did.
+// got.stored says what the store holds in any case.
 func (in *Instance) load(got *outcome) bool {
 	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
 	defer cancel()
 	t, err := in.engine.store.Load(ctx, in.key)
-	got.stored = t.Generation
+	got.stored, got.broken = t.Generation, nil
 	if err != nil {
 		if !errors.Is(err, ErrNoToken) {
 			in.storeFailed("load", err)
+			got.broken = err
 		}
 		got.stored = 0
 		return false
 	}
-	if t.Generation <= in.generation() || t.Value.IsEmpty() || t.ExpiredAt(in.engine.now()) {
+	switch newer := t.Generation > in.generation(); {
+	case t.Value.IsEmpty() || !newer && !in.lengthens(t):
+		return false
+	case t.ExpiredAt(in.engine.now()):
+		if newer && t.Lasting {
+			got.previous = t
+		}
 		return false
 	}
 	t.IssuedAt, t.ExpiresAt = t.IssuedAt.Round(0), t.ExpiresAt.Round(0) // the wall clock alone decides
 	got.token, got.adopted, got.replaced, got.unsaved = t, true, false, false
 	return true
+}
+
+// lengthens reports whether t is the token in service, with a longer life:
+// another process renewed it in place.
+func (in *Instance) lengthens(t Token) bool {
+	cur := in.cur.Load()
+	if cur == nil || !cur.usable || cur.token.Generation != t.Generation || !cur.token.Value.Equal(t.Value) {
+		return false
+	}
+	return !cur.token.ExpiresAt.IsZero() && (t.ExpiresAt.IsZero() || t.ExpiresAt.After(cur.token.ExpiresAt))
 }
 
 func (in *Instance) generation() uint64 {
@@ -101,7 +118,7 @@ func (in *Instance) planSave(now time.Time, failed bool) {
 	in.saveAt = now
 	if failed {
 		in.unsaved++
-		in.saveAt = now.Add(in.policy().Delay(in.unsaved, nil, in.engine.rand()))
+		in.saveAt = now.Add(in.policy().saveDelay(in.unsaved, in.engine.rand()))
 	}
 }
 
@@ -121,6 +138,7 @@ func (in *Instance) save() {
 	in.mu.Lock()
 	t, previous := in.cur.Load().token, in.stored
 	in.mu.Unlock()
+	in.extendLease()
 	err := in.store(previous, t)
 	if err == nil {
 		in.endSave(&outcome{stored: t.Generation})
@@ -157,6 +175,9 @@ func (in *Instance) adoptStored(got outcome) {
 
 // endSave notes what became of a save; nil: nothing.
 func (in *Instance) endSave(got *outcome) {
+	if got != nil && !got.unsaved {
+		in.releaseKept()
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.saving = false

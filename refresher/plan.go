@@ -61,7 +61,7 @@ func (in *Instance) held(now time.Time) time.Time {
 	if in.repeat == nil && !in.logins.last.IsZero() {
 		at = later(at, in.logins.last.Add(policy.MinInterval))
 	}
-	at = later(at, in.notUntil)
+	at = later(later(at, in.notUntil), in.unsavedUntil(now))
 	return later(at, in.logins.free(now, policy.MaxPerHour))
 }
 
@@ -215,7 +215,7 @@ func (in *Instance) prepare(now time.Time) (job, bool) {
 	}
 	j := job{owner: o, work: o.pool.work.Load(), input: Input{Params: *o.params.Load(), Parents: tokens}}
 	if cur := in.cur.Load(); cur != nil {
-		j.input.Previous = cur.token
+		j.input.Previous, j.input.Refused = cur.token, !cur.usable
 	}
 	return j, true
 }

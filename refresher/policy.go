@@ -45,6 +45,14 @@ type Policy struct {
 	PreviousDies bool
 	// MaxPerHour bounds logins; reached, the next one waits. 0: none.
 	MaxPerHour int
+	// Rotates: each login uses up something that it got with the token before,
+	// as a rotating refresh token, and gets the next one. The store is then in
+	// the way: see rotate.go.
+	Rotates bool
+	// RenewsInPlace: a login before the token is refused lengthens the life of
+	// the value that is there, so that the same value again is no sign of a
+	// login in vain.
+	RenewsInPlace bool
 }
 
 func (p Policy) withDefaults() Policy {

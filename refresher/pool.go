@@ -33,20 +33,21 @@ type Pool struct {
 // work is what a reload may change of a token that stays the same. It is
 // immutable.
 type work struct {
-	recipe string
-	source Source
-	policy Policy
-	limits Limits
+	recipe  string
+	source  Source
+	revoker Revoker
+	policy  Policy
+	limits  Limits
 }
 
 func newWork(d Definition) *work {
-	return &work{recipe: d.Recipe, source: d.Source, policy: d.Policy.withDefaults(), limits: d.Limits.withDefaults()}
+	return &work{recipe: d.Recipe, source: d.Source, revoker: d.Revoker, policy: d.Policy.withDefaults(), limits: d.Limits.withDefaults()}
 }
 
 func newPool(e *Engine, d Definition) *Pool {
 	p := &Pool{engine: e}
 	p.work.Store(newWork(d))
-	d.Recipe, d.Source, d.Policy, d.Limits = "", nil, Policy{}, Limits{}
+	d.Recipe, d.Source, d.Revoker, d.Policy, d.Limits = "", nil, nil, Policy{}, Limits{}
 	p.def = d
 	p.volatile = slices.ContainsFunc(d.Params, func(q Param) bool { return !q.Identity })
 	p.logins.bucket = newBucket(p.work.Load().limits.LoginsPerMinute, p.loginEvery())

@@ -86,7 +86,7 @@ func (in *Instance) Offer(used, renewed Token) bool {
 		in.sameness, in.passing = 0, time.Time{} // they are about the old value
 	}
 	if renewed.Outputs == nil {
-		renewed.Outputs = cur.token.Outputs
+		renewed.Outputs, renewed.Lasting = cur.token.Outputs, cur.token.Lasting
 	}
 	children := in.publish(renewed)
 	in.planSave(time.Now(), false)

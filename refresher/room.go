@@ -59,8 +59,11 @@ func (e *Engine) evictIdle(in *Instance) {
 	e.rooms.Lock()
 	evicted := !time.Now().Before(in.idleAt()) && e.evict(in)
 	e.rooms.Unlock()
-	if p := in.pool(); evicted && p.inService.Load() {
+	switch p := in.pool(); {
+	case evicted && p.inService.Load():
 		p.observeEvicted()
+	case evicted:
+		in.revokeAside() // its credential is gone, and nobody asked for it since
 	}
 }
 
@@ -72,7 +75,7 @@ func (p *Pool) observeEvicted() {
 // held.
 func (e *Engine) evict(in *Instance) bool {
 	in.mu.Lock()
-	if in.running || in.saving || in.waiters > 0 || !in.pins.CompareAndSwap(0, evictedPins) {
+	if in.running || in.saving || in.mustSave() || in.waiters > 0 || !in.pins.CompareAndSwap(0, evictedPins) {
 		in.mu.Unlock()
 		return false
 	}

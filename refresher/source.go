@@ -18,8 +18,11 @@ type Input struct {
 	// Parents are usable tokens of [Definition.Parents], in that order.
 	Parents []Token
 	// Previous is the instance's current token, refused or expired though it
-	// may be; the zero Token at the first login.
+	// may be; the zero Token at the first login. After a restart it may be one
+	// from the store that is past its expiry, if it is [Token].Lasting.
 	Previous Token
+	// Refused: an upstream refused Previous.
+	Refused bool
 }
 
 // Source logs in.
@@ -29,6 +32,14 @@ type Source interface {
 	// *[FetchError]; any other error counts as [Transient]. It may be called
 	// concurrently for different instances, never for the same one.
 	Fetch(ctx context.Context, in Input) (Token, error)
+}
+
+// Revoker ends tokens at their issuer.
+type Revoker interface {
+	// Revoke makes one attempt to end in.Previous, within ctx. The other fields
+	// are as at a login. Errors hold no secret and may be shown. It may be
+	// called concurrently for different instances.
+	Revoke(ctx context.Context, in Input) error
 }
 
 // Class says what to do after a failed login.

@@ -27,13 +27,16 @@ var (
 // consistent: leases expire while a process is paused.
 //
 // A store is never in the way: when a method fails for other reasons than the
-// errors above, the engine works on without it.
+// errors above, the engine works on without it. Tokens that rotate are the
+// exception: see [Policy].Rotates.
 type Store interface {
 	// Load returns the token of key, or [ErrNoToken].
 	Load(ctx context.Context, key StoreKey) (Token, error)
 	// Save stores t if the stored generation is still previous (0: no token),
-	// else returns [ErrConflict]. A token past its expiry may be dropped at
-	// any time.
+	// else returns [ErrConflict]. When it returns nil the token outlives the
+	// process, as far as the store outlives it at all: one on a disk has
+	// flushed it there. A token past its expiry may be dropped at any time,
+	// unless it is [Token].Lasting.
 	Save(ctx context.Context, key StoreKey, previous uint64, t Token) error
 	// Acquire returns the right to log in, for at most ttl, or [ErrHeld].
 	Acquire(ctx context.Context, key StoreKey, ttl time.Duration) (Lease, error)
@@ -43,6 +46,14 @@ type Store interface {
 type Lease interface {
 	// Release gives the right back. It may be called after the lease ran out.
 	Release()
+}
+
+// Extender is a [Lease] that can be kept for longer. Tokens that rotate profit
+// from it while their store takes no token: see [Policy].Rotates.
+type Extender interface {
+	// Extend makes the lease end ttl from now, or returns [ErrHeld] if it is
+	// lost.
+	Extend(ctx context.Context, ttl time.Duration) error
 }
 
 // MemoryStore is a [Store] within one process. Several engines may share one.
@@ -105,6 +116,17 @@ type memoryLease struct {
 	store *MemoryStore
 	key   StoreKey
 	until time.Time
+}
+
+// Extend implements [Extender].
+func (l *memoryLease) Extend(_ context.Context, ttl time.Duration) error {
+	l.store.mu.Lock()
+	defer l.store.mu.Unlock()
+	if l.store.leases[l.key] != l {
+		return ErrHeld
+	}
+	l.until = time.Now().Add(ttl)
+	return nil
 }
 
 func (l *memoryLease) Release() {

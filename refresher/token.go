@@ -24,6 +24,9 @@ type Token struct {
 	// ExpiresAt is when the value stops being usable, by the wall clock. Zero:
 	// it lives until it is refused.
 	ExpiresAt time.Time
+	// Lasting: the token is of use past its expiry, because its Outputs renew
+	// it. Sources set it.
+	Lasting bool
 
 	memo *atomic.Pointer[memo] // set by the engine
 }

@@ -61,6 +61,12 @@ func logEvent(log *slog.Logger, ev refresher.Event) {
 	case refresher.StoreFailed:
 		level, text = slog.LevelWarn, "the token store failed; the token is served all the same"
 		attrs = append(attrs, slog.String("op", ev.Op), slog.Any("error", ev.Err))
+	case refresher.Revoked:
+		text = "revoked the token"
+		if ev.Err != nil {
+			level, text = slog.LevelWarn, "the token could not be revoked; it lives on until it expires"
+			attrs = append(attrs, slog.Any("error", ev.Err))
+		}
 	}
 	log.LogAttrs(context.Background(), level, text, attrs...)
 }

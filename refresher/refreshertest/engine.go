@@ -213,7 +213,7 @@ func (r *Events) String() string {
 }
 
 func kindName(k refresher.EventKind) string {
-	return [...]string{"logged in", "adopted", "login failed", "refused", "renewed", "evicted", "store failed"}[k]
+	return [...]string{"logged in", "adopted", "login failed", "refused", "renewed", "evicted", "store failed", "revoked"}[k]
 }
 
 // Rand returns a source of jitter for [refresher.Config] that gives the same
