@@ -172,7 +172,9 @@ type TokenProgram struct {
 	success   *matcher        // nil: any 2xx
 	errors    []errorRule     // those whose conditions hold
 	refused   []parentRule
-	file      *secret.Ref // what the token is read from; nil: it comes from elsewhere
+	file      *secret.Ref   // what the token is read from; nil: it comes from elsewhere
+	refresh   *TokenProgram // used instead while the token before has what it needs; nil: none
+	revoke    *TokenProgram // ends the token; nil: nothing does
 }
 
 // Reads reports whether the token is in a file of its credential, or the login

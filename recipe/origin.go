@@ -42,9 +42,15 @@ func (p *parser) parseOrigin(t *tokenDecl, s *scope) {
 	}
 	switch v := o.Get(kind); kind {
 	case "":
+		if hasRefresh(o) { // which has an initial value
+			t.value = parseExtractors(o.Require("value"))
+			t.lifetime = parseLifetime(o.Require("lifetime"), t.value)
+			return
+		}
 		o.Self().Errorf("does not say where the token comes from; want one of %s", strings.Join(originKinds(), ", "))
 		return
 	case "request":
+		t.login = true
 		t.request = parseRequest(v, s)
 		t.value = parseExtractors(o.Require("value"))
 		t.lifetime = parseLifetime(o.Require("lifetime"), t.value)

@@ -118,7 +118,7 @@ func (p *parser) tokens(v yamldoc.Value) {
 			continue
 		}
 		t := &tokenDecl{name: e.Name, at: e.Value, key: e.Key, index: len(p.recipe.tokens)}
-		t.object = e.Value.Object("let", "request", "file", "exec", "static", "mint", "success", "errors", "message", "value", "outputs", "lifetime", "renewal")
+		t.object = e.Value.Object("let", "request", "file", "exec", "static", "mint", "success", "errors", "message", "value", "outputs", "lifetime", "renewal", "revoke")
 		p.outputs(t)
 		p.recipe.tokens = append(p.recipe.tokens, t)
 	}
@@ -148,9 +148,7 @@ func (p *parser) token(t *tokenDecl) {
 	p.lets(o.Get("let"), s)
 	p.parseOrigin(t, s)
 	if v := o.Get("success"); !v.IsZero() {
-		success := v.Object(matcherKeys()...)
-		noGRPC(success)
-		t.success = parseMatcher(success, p.recipe)
+		t.success = p.success(v)
 	}
 	for _, v := range o.Get("errors").List(true) {
 		t.errors = append(t.errors, p.errorRule(v))
@@ -159,7 +157,17 @@ func (p *parser) token(t *tokenDecl) {
 		t.message = parseExtractors(v)
 	}
 	t.renewal = parseRenewal(o.Get("renewal"), false)
+	s.own = true
+	p.refresh(t, t.renewal.refresh, s)
+	p.revoke(t, o.Get("revoke"), s)
 	t.needs = s.needs
+}
+
+// success reads a matcher for the answers to a login.
+func (p *parser) success(v yamldoc.Value) *matcher {
+	o := v.Object(matcherKeys()...)
+	noGRPC(o)
+	return parseMatcher(o, p.recipe)
 }
 
 func (p *parser) errorRule(v yamldoc.Value) errorRule {

@@ -13,17 +13,18 @@ import (
 func (b *binder) program(d *tokenDecl) *TokenProgram {
 	c := b.c
 	t := &TokenProgram{Name: d.name, cred: c, decl: d}
-	t.Policy.Timeout = d.request.timeout
+	t.Policy.Timeout = d.timeout()
 	b.bindOrigin(t)
 	d.renewal.apply(&t.Policy)
 	m := mentioned(c, d)
-	b.checkURL(d)
+	d.requests(func(r *requestDecl) { b.checkURL(d, r) })
 	b.checkKeys(d)
 	t.mentioned = slices.Sorted(maps.Keys(m.reached))
 	t.addParents(m)
 	t.addParams(m)
 	t.addKey(m)
 	b.loginRules(t)
+	b.derive(t)
 	return t
 }
 
@@ -183,14 +184,14 @@ func (t *TokenProgram) addKeyParent(prefix string, parent *TokenProgram) {
 
 // checkURL makes sure that the address of a login is known without a request:
 // whoever sends requests must never choose where secrets go.
-func (b *binder) checkURL(d *tokenDecl) {
+func (b *binder) checkURL(d *tokenDecl, r *requestDecl) {
 	c := b.c
-	for _, ref := range d.request.url.refs() {
+	for _, ref := range r.url.refs() {
 		if ref.kind == refParam && c.bindings[ref.param].kind == bindUnset && !b.alreadyWrong(ref.param) {
 			b.errorf(b.cfg.At, "with.%s is missing: the login of token %s needs it in its url", ref.text, d.name)
 		}
 	}
-	for _, ref := range d.request.url.hostRefs() {
+	for _, ref := range r.url.hostRefs() {
 		at := c.bindings[ref.param].at
 		switch {
 		case c.depends(ref.param, bindRequest):

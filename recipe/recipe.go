@@ -49,8 +49,9 @@ type tokenDecl struct {
 	index    int
 	letNames []string // all, also those that are not read yet
 	lets     []letDecl
+	login    bool // it has a request; without one, refresh has an initial value
 	request  requestDecl
-	origin   origin   // nil: the request
+	origin   origin   // nil: the request, or a refresh alone
 	success  *matcher // nil: any 2xx
 	errors   []errorRule
 	message  []extractor
@@ -58,7 +59,9 @@ type tokenDecl struct {
 	outputs  []output
 	lifetime []lifetimeDecl
 	renewal  renewal
-	needs    []int // tokens that the login mentions
+	refresh  *refreshDecl // nil: none
+	revoke   *tokenDecl   // its request, and what success is; nil: none
+	needs    []int        // tokens that the login, refresh or revoke mention
 }
 
 // output is a further value that a login gives.
@@ -141,15 +144,19 @@ func (t *tokenDecl) outputNames() []string {
 // laterLet reports whether name is a value that is not computed yet.
 func (t *tokenDecl) laterLet(name string) bool { return slices.Contains(t.letNames, name) }
 
-// templates calls f for everything that the login mentions.
+// templates calls f for everything that the login mentions, and the refresh and
+// the revocation.
 func (t *tokenDecl) templates(f func(template)) {
 	for _, l := range t.lets {
 		f(l.arg)
 		f(l.key.text)
 		l.jwt.templates(f)
 	}
-	t.request.templates(f)
+	t.requests(func(r *requestDecl) { r.templates(f) })
 	if t.origin != nil {
 		t.origin.templates(f)
+	}
+	if t.refresh != nil && t.refresh.initial != nil {
+		f(*t.refresh.initial)
 	}
 }

@@ -15,6 +15,7 @@ type renewal struct {
 	timeout                            *time.Duration // a credential's alone
 	backsOff, dies                     *bool
 	maxPerHour                         *int
+	refresh                            yamldoc.Value // a recipe's alone
 }
 
 // parseRenewal reads `renewal`, or with override a credential's `refresh`.
@@ -22,6 +23,8 @@ func parseRenewal(v yamldoc.Value, override bool) renewal {
 	keys := []string{"at", "margin", "jitter", "min_interval", "useless_before", "same_value", "previous", "max_per_hour"}
 	if override {
 		keys = append(keys, "timeout")
+	} else {
+		keys = append(keys, "refresh")
 	}
 	var r renewal
 	if v.IsZero() {
@@ -51,6 +54,7 @@ func parseRenewal(v yamldoc.Value, override bool) renewal {
 		n, ok := v.Int(1, 3600)
 		return int(n), ok
 	})
+	r.refresh = o.Get("refresh")
 	return r
 }
 

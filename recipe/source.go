@@ -38,10 +38,9 @@ type Source struct {
 
 // Fetch makes one attempt to log in. Errors are *[refresher.FetchError].
 func (s *Source) Fetch(ctx context.Context, in refresher.Input) (refresher.Token, error) {
-	a := &attempt{s: s, t: s.program, in: in}
-	token, err := a.run(ctx)
+	token, warnings, err := s.obtain(ctx, in, nil)
 	if s.Warn != nil {
-		for _, text := range a.warnings {
+		for _, text := range warnings {
 			s.Warn(text)
 		}
 	}
@@ -59,6 +58,7 @@ type attempt struct {
 	lets     []letValue
 	secrets  []secret.String // of this login, to be scrubbed from whatever is shown
 	host     string
+	received time.Time // when the head of the answer came
 	warnings []string
 	trace    *tracer // nil: nobody watches
 }
@@ -78,9 +78,18 @@ func (a *attempt) run(ctx context.Context) (refresher.Token, error) {
 	if a.t.decl.origin != nil {
 		return a.fromOrigin(ctx)
 	}
+	ans, err := a.send(ctx)
+	if err != nil {
+		return refresher.Token{}, err
+	}
+	return a.judge(ans, a.received)
+}
+
+// send sends the request and reads the answer, once the attempt is prepared.
+func (a *attempt) send(ctx context.Context) (*answer, error) {
 	req, err := a.t.decl.request.build(ctx, a, a.s.userAgent)
 	if err != nil {
-		return refresher.Token{}, a.fail(refresher.Permanent, err.Error(), err)
+		return nil, a.fail(refresher.Permanent, err.Error(), err)
 	}
 	a.host = req.URL.Host
 	if basic, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Basic "); ok {
@@ -89,23 +98,23 @@ func (a *attempt) run(ctx context.Context) (refresher.Token, error) {
 	a.trace.request(a)
 	resp, err := a.s.rt.RoundTrip(req)
 	if err != nil {
-		return refresher.Token{}, a.failNetwork(ctx, err)
+		return nil, a.failNetwork(ctx, err)
 	}
 	defer resp.Body.Close()
-	now := a.s.now().Round(0)
+	a.received = a.s.now().Round(0)
 	ans := &answer{path: req.URL.EscapedPath(), status: resp.StatusCode, header: resp.Header}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		if ans.body, err = readBody(resp, a.t.decl.request.maxBody); err != nil {
 			a.trace.unread(a, ans, err)
-			return refresher.Token{}, a.failRead(ctx, ans, err)
+			return nil, a.failRead(ctx, ans, err)
 		}
 	}
-	return a.judge(ans, now)
+	return ans, nil
 }
 
 func (a *attempt) timeout() time.Duration {
-	if a.t.Policy.Timeout > 0 {
-		return a.t.Policy.Timeout
+	if p := &a.s.program.Policy; p.Timeout > 0 {
+		return p.Timeout
 	}
 	return defaultTimeout
 }
@@ -205,6 +214,8 @@ func (a *attempt) value(ref *reference) (string, bool) {
 		}
 	case refToken:
 		return a.fromToken(a.t.cred.programs[ref.token], ref.output)
+	case refOwn:
+		return tokenText(a.in.Previous, ref.output)
 	}
 	return "", false
 }

@@ -29,6 +29,7 @@ const (
 	refToken         // a token, or one of its outputs
 	refUUID          // a new UUID for each request
 	refNowMS         // the time of each request
+	refOwn           // the token that a refresh or a revocation is about, or one of its outputs
 )
 
 // reference is a resolved ${name}.
@@ -38,7 +39,7 @@ type reference struct {
 	param  int    // refParam: index into the recipe's parameters
 	let    int    // refLet: index into the token's values
 	token  int    // refToken: index into the recipe's tokens
-	output string // refToken: "" is the value itself
+	output string // refToken, refOwn: "" is the value itself
 	// cred is the credential whose recipe param and token belong to; nil: the
 	// one whose recipe holds the template. Only routes name others.
 	cred *Credential
@@ -198,6 +199,7 @@ func verbatim(s string) string { return s }
 type scope struct {
 	recipe     *Recipe
 	token      *tokenDecl // whose login is read; nil outside logins
+	own        bool       // token itself is known: its refresh or revocation is read
 	inject     bool       // per-request names are known
 	paramsOnly bool       // defaults know nothing else
 	prefix     string     // stands before names in messages: "aicc." on routes
@@ -263,13 +265,16 @@ func (s *scope) plain(name string) (*reference, bool) {
 
 func (s *scope) tokenRef(v yamldoc.Value, name string, i int, output string) (*reference, bool) {
 	t := s.recipe.tokens[i]
-	if s.token == t {
+	if s.token == t && !s.own {
 		v.Errorf("${%s}: a login cannot use the token that it is for", name)
 		return nil, false
 	}
 	if output != "" && !t.hasOutput(output) {
 		v.Errorf("${%s}: token %s has no output %s%s", s.prefix+name, t.name, output, yamldoc.DidYouMean(output, t.outputNames()))
 		return nil, false
+	}
+	if s.token == t {
+		return &reference{text: name, kind: refOwn, output: output}, true
 	}
 	if s.token != nil && !slices.Contains(s.needs, i) {
 		s.needs = append(s.needs, i)
@@ -292,7 +297,7 @@ func (s *scope) names() []string {
 		}
 	}
 	for _, t := range s.recipe.tokens {
-		if t == s.token {
+		if t == s.token && !s.own {
 			continue
 		}
 		names = append(names, t.name)

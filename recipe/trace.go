@@ -21,9 +21,8 @@ func (t *TokenProgram) Trace(ctx context.Context, rt http.RoundTripper, in refre
 
 func (s *Source) trace(ctx context.Context, in refresher.Input) (Transcript, refresher.Token, error) {
 	tr := &tracer{}
-	a := &attempt{s: s, t: s.program, in: in, trace: tr}
-	token, err := a.run(ctx)
-	tr.out.Warnings = a.warnings
+	token, warnings, err := s.obtain(ctx, in, tr)
+	tr.out.Warnings = warnings
 	return tr.out, token, err
 }
 
@@ -114,7 +113,7 @@ func (m maskedValues) value(ref *reference) (string, bool) {
 		hidden = m.secretParam(ref.param)
 	case refLet:
 		hidden = m.t.decl.lets[ref.let].secret()
-	case refToken:
+	case refToken, refOwn:
 		hidden = true
 	}
 	if ok && hidden {
