@@ -163,6 +163,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.certs.Close()
 	a.parts.Wait()
+	a.revoke()
 	a.log.Info("stopped")
 	return err
 }

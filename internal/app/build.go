@@ -32,6 +32,10 @@ func addTokens(change *refresher.Change, cfg *config.Config, userAgent string, l
 				Credential: c.Name, Token: t.Name, Recipe: c.Program.Recipe().Name,
 				Key: t.Key, Params: t.Params, Source: source, Policy: t.Policy, Limits: c.Limits,
 			}
+			// A token in a store is not this process's alone to end.
+			if t.Revokes() && cfg.Store == config.StoreMemory {
+				d.Revoker = source
+			}
 			for _, parent := range t.Parents {
 				d.Parents = append(d.Parents, refresher.Parent{
 					Pool:   pools[tokenName{parent.Credential.Name(), parent.Token}],

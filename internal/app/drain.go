@@ -87,6 +87,20 @@ func (a *App) pause(d time.Duration) {
 	}
 }
 
+// revokeTimeout bounds the revocation of all tokens together. It comes after the
+// drain, and the supervisor's patience is not endless.
+const revokeTimeout = 3 * time.Second
+
+// revoke ends the tokens whose recipes say how. It is called once nobody can use
+// them any more.
+func (a *App) revoke() {
+	ctx, cancel := context.WithTimeout(context.Background(), revokeTimeout)
+	defer cancel()
+	if left := a.engine.Revoke(ctx); left > 0 {
+		a.log.Warn("there was no time to revoke all tokens; the others live on until they expire", "left", left, "limit", revokeTimeout.String())
+	}
+}
+
 // closeAll closes doors side by side; see [door.close].
 func closeAll(ctx context.Context, doors []*door) bool {
 	var all sync.WaitGroup
