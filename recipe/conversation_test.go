@@ -33,6 +33,7 @@ import (
 //	-- login --
 //	-- login after 48m --          # when the token is due
 //	-- login refused --            # the token was refused
+//	-- login anew --               # something that the login reads has changed
 //	-- restart --                  # the token is forgotten; nothing follows
 //	-- revoke --
 //	-- file NAME --                # writes that file; ${DIR} in config.yaml is its folder
@@ -119,7 +120,7 @@ func (c *conversation) run(t *testing.T, files []txtar.File) {
 // step does what the name says and returns what followed.
 func (c *conversation) step(t *testing.T, step txtar.File) string {
 	words := strings.Fields(step.Name)
-	c.in.Refused = slices.Contains(words, "refused")
+	c.in.Refused, c.in.Anew = slices.Contains(words, "refused"), slices.Contains(words, "anew")
 	if i := slices.Index(words, "after"); i > 0 {
 		d, err := time.ParseDuration(words[i+1])
 		if err != nil {

@@ -58,7 +58,7 @@ func (s *Source) ways(in refresher.Input) ([]way, error) {
 	refresh, usable := way{program: t.refresh, in: in}, s.canRefresh(in)
 	if t.decl.refresh.initial == nil {
 		login := way{program: t, in: in}
-		if usable {
+		if usable && !in.Anew {
 			return []way{refresh, login}, nil
 		}
 		return []way{login}, nil

@@ -1,6 +1,7 @@
 package refresher_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,5 +77,23 @@ func TestOfferKeepsLasting(t *testing.T) {
 			t.Errorf("token %+v", tok)
 		}
 		wantSession(t, p, true)
+	})
+}
+
+// A login after a change of what it reads is told, also when it is tried again.
+func TestAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := rt.Script(t, rt.OK("a", 100*time.Minute), rt.OK("b", 100*time.Minute), rt.Fail(refresher.Transient), rt.OK("c", 100*time.Minute), rt.OK("d", time.Hour))
+		pool := rt.Define(t, rt.Start(t, refresher.Config{}), refresher.Definition{Source: src})
+		time.Sleep(90 * time.Minute)
+		pool.Renew()
+		time.Sleep(90 * time.Minute)
+		var got []bool
+		for _, in := range src.Inputs() {
+			got = append(got, in.Anew)
+		}
+		if want := []bool{false, false, true, true, false}; !slices.Equal(got, want) {
+			t.Errorf("anew %v, want %v", got, want)
+		}
 	})
 }

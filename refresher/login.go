@@ -77,7 +77,7 @@ func (in *Instance) obtain(j job) (got outcome) {
 		return got
 	}
 	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
-	lease, err := in.engine.store.Acquire(ctx, in.key, j.work.policy.Timeout+leaseMargin)
+	lease, err := in.engine.store.Acquire(ctx, in.key, j.work.policy.leaseTime())
 	cancel()
 	switch {
 	case errors.Is(err, ErrHeld):

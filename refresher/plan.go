@@ -214,6 +214,7 @@ func (in *Instance) prepare(now time.Time) (job, bool) {
 		parent.pin() // they are pinned already, so none is gone
 	}
 	j := job{owner: o, work: o.pool.work.Load(), input: Input{Params: *o.params.Load(), Parents: tokens}}
+	j.input.Anew = in.renewing
 	if cur := in.cur.Load(); cur != nil {
 		j.input.Previous, j.input.Refused = cur.token, !cur.usable
 	}

@@ -9,8 +9,9 @@ const extendEvery = time.Minute
 // current generation starts a login, and takes a unit of the refusal budget of
 // c.By; all others of that or an older generation are [Stale], whatever the
 // budget. A refusal is [OverBudget] as well while MaxPerHour keeps the next
-// login waiting, for up to an hour: one endpoint that refuses everything must
-// not take the token from all others for so long.
+// login waiting, for up to an hour, or a store that does not take a token that
+// rotates: one endpoint that refuses everything must not take the token from all
+// others for so long.
 func (in *Instance) Reject(t Token, c Cause) Rejection {
 	in.mu.Lock()
 	r := in.reject(t, c, time.Now())
@@ -26,7 +27,7 @@ func (in *Instance) reject(t Token, c Cause, now time.Time) Rejection {
 	switch {
 	case cur == nil || cur.token.Generation != t.Generation || !cur.usable:
 		return Stale
-	case now.Before(in.passing), in.logins.free(now, in.policy().MaxPerHour).After(now):
+	case now.Before(in.passing), in.logins.free(now, in.policy().MaxPerHour).After(now), in.unsaved > 0 && in.mustSave():
 		return OverBudget
 	case !in.budget(c.By).spend(t.Generation, now):
 		return OverBudget

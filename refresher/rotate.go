@@ -70,13 +70,22 @@ func (in *Instance) unsavedUntil(now time.Time) time.Time {
 }
 
 // saveDelay returns the wait before the next attempt to save a token, after so
-// many in a row that failed. One that rotates is saved as soon as the store is
-// back, before another process asks the store for what it had before.
+// many in a row that failed. One that rotates is saved soon after the store is
+// back, before the lease runs out and another process uses what the store has.
 func (p Policy) saveDelay(failures int, r float64) time.Duration {
 	if p.Rotates {
-		failures = 1
+		failures = min(failures, 3)
 	}
 	return p.Delay(failures, nil, r)
+}
+
+// leaseTime returns how long the lease for a login lasts. One that rotates leaves
+// time for several attempts to save.
+func (p Policy) leaseTime() time.Duration {
+	if p.Rotates {
+		return p.Timeout + 3*leaseMargin
+	}
+	return p.Timeout + leaseMargin
 }
 
 // keepLease takes the lease out of got if the token is to be saved under it.
@@ -92,7 +101,7 @@ func (in *Instance) keepLease(got *outcome) {
 // that is lost changes nothing: the token has to be saved all the same.
 func (in *Instance) extendLease() {
 	in.mu.Lock()
-	kept, ttl := in.lease, in.policy().Timeout+leaseMargin
+	kept, ttl := in.lease, in.policy().leaseTime()
 	in.mu.Unlock()
 	if kept, ok := kept.(Extender); ok {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)

@@ -74,6 +74,7 @@ type process struct {
 	killAt string
 	skip   int // so often the point is passed before
 	dead   bool
+	saves  int
 	faults func(op string) error // asked before each operation of the store; may be nil
 	engine *refresher.Engine
 	stop   func()
@@ -109,6 +110,20 @@ func (p *process) killed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.dead
+}
+
+// fail has operations of the store fail from now on as faults says; nil: none.
+func (p *process) fail(faults func(op string) error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = faults
+}
+
+// saveCount returns how often the store was asked to save.
+func (p *process) saveCount() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.saves
 }
 
 // kill ends the process at its next step.
@@ -167,6 +182,9 @@ func (p *process) Load(ctx context.Context, key refresher.StoreKey) (refresher.T
 
 func (p *process) Save(ctx context.Context, key refresher.StoreKey, previous uint64, t refresher.Token) error {
 	p.at("at the save")
+	p.mu.Lock()
+	p.saves++
+	p.mu.Unlock()
 	late := p.fault(ctx, "save")
 	if late != nil && !errors.Is(late, errLate) {
 		return late

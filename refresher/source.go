@@ -23,6 +23,9 @@ type Input struct {
 	Previous Token
 	// Refused: an upstream refused Previous.
 	Refused bool
+	// Anew: something that the login reads has changed since Previous (see
+	// [Pool.Renew]), which may therefore be for another account.
+	Anew bool
 }
 
 // Source logs in.
