@@ -244,8 +244,9 @@ func TestSaveIsRetried(t *testing.T) {
 			t.Errorf("saves at %v, want %v", at, want)
 		}
 		in.Offer(tok, offered("x", 10*time.Hour)) // a newer one meanwhile
+		synctest.Wait()                           // for its first save, which fails as well
 		store.set(nil)
-		time.Sleep(25 * time.Second)
+		time.Sleep(65 * time.Second)
 		store.want(t, "x", 2)
 		_, saves = store.counts()
 		time.Sleep(time.Hour) // and that is it
