@@ -109,8 +109,7 @@ func TestStoppedWhileRotating(t *testing.T) {
 func TestRotatedTokenIsSavedBeforeItIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		vendor, store := &session{}, refresher.NewMemoryStore()
-		p := startProcess(t, vendor, store, "", 0)
-		p.fail(only(errDown, "save"))
+		p := startFailing(t, vendor, store, only(errDown, "save"))
 		rt.WantToken(t, p.in, "a1")
 		time.Sleep(59 * time.Minute)
 		rt.WantToken(t, p.in, "a1")
@@ -140,8 +139,7 @@ func TestRotatedTokenIsSavedBeforeItIsUsed(t *testing.T) {
 func TestUnsavedRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		vendor, store := &session{}, refresher.NewMemoryStore()
-		p := startProcess(t, vendor, store, "", 0)
-		p.fail(only(errDown, "save"))
+		p := startFailing(t, vendor, store, only(errDown, "save"))
 		rt.WantToken(t, p.in, "a1")
 		other := startProcess(t, vendor, store, "", 0)
 		time.Sleep(30 * time.Minute)
@@ -206,8 +204,7 @@ func TestShortOutageWhileRotating(t *testing.T) {
 		time.Sleep(8 * time.Second) // the answer is on its way
 		outage := only(errDown, "load", "acquire", "save", "extend")
 		p.fail(outage)
-		other := &process{t: t, vendor: vendor, store: store, faults: outage}
-		other.start()
+		other := startFailing(t, vendor, store, outage)
 		time.Sleep(time.Second)
 		other.fail(nil)
 		time.Sleep(5 * time.Second)

@@ -87,6 +87,13 @@ func startProcess(t *testing.T, vendor *session, store *refresher.MemoryStore, k
 	return p
 }
 
+// startFailing starts a process whose store fails from the start.
+func startFailing(t *testing.T, vendor *session, store *refresher.MemoryStore, faults func(op string) error) *process {
+	p := &process{t: t, vendor: vendor, store: store, faults: faults}
+	p.start()
+	return p
+}
+
 func (p *process) start() {
 	p.engine, p.stop = rt.StartStoppable(p.t, refresher.Config{Store: p})
 	p.in = rt.Single(p.t, p.engine, refresher.Definition{Source: p, Policy: refresher.Policy{Rotates: true}})
