@@ -176,6 +176,7 @@ func TestHandoutPerUser(t *testing.T) {
 			if out := handedOut(t, getToken(h, "/token/user", "X-User", user)); out.Value != "of-"+user || out.ExpiresIn != nil {
 				t.Errorf("%s gets %+v", user, out)
 			}
+			synctest.Wait() // the login lets go of the user after the answer
 		}
 		if w := getToken(h, "/token/user"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"parameter":"X-User"`) {
 			t.Errorf("without the user: %d: %s", w.Code, w.Body)

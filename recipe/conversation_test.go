@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"attache/internal/secret"
 	"attache/internal/yamldoc"
 	"attache/refresher"
 )
@@ -93,7 +94,11 @@ func readConversation(t *testing.T, ar *txtar.Archive) *conversation {
 	cfg := loadConfig(t, string(ar.Files[0].Data), strings.ReplaceAll(string(ar.Files[1].Data), "${DIR}", c.dir))
 	name, _ := o.Require("token").Text()
 	c.program = cfg.creds["c"].program(name)
-	parents := readTokens(o.Get("parents"))
+	parents := map[string]refresher.Token{}
+	for _, e := range o.Get("parents").Entries() {
+		value, _ := e.Value.Text()
+		parents[e.Name] = refresher.Token{Value: secret.New(value)}
+	}
 	for _, p := range c.program.Parents {
 		c.in.Parents = append(c.in.Parents, parents[p.Token])
 	}
@@ -195,7 +200,8 @@ func (c *conversation) RoundTrip(req *http.Request) (*http.Response, error) {
 	answer := ""
 	if len(c.answers) > 0 {
 		answer, c.answers = c.answers[0], c.answers[1:]
-		one = &canned{answer: (&transcript{}).rawAnswer(answer)}
+		head, body, _ := strings.Cut(answer, "\n\n") // the last newline is none of the body
+		one = &canned{answer: []byte(strings.TrimSuffix(head, "\n") + "\n\n" + strings.TrimSuffix(body, "\n"))}
 	}
 	resp, err := one.RoundTrip(req)
 	sent := one.sent
