@@ -40,6 +40,8 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
+var environment = regexp.MustCompile(`\{env: ([A-Z_]+)\}`)
+
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
 // yamlBlocks returns the YAML examples of a page.
@@ -74,8 +76,10 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 		}
 	}
 	writeKeys(t, dir)
-	for _, name := range []string{"UMS_MASTER_SECRET", "IM_PASSWORD", "AICC_APP_KEY", "OPENIM_SECRET", "SHOP_SECRET", "CI_TOKEN", "JOB_TOKEN", "EAB_HMAC", "CERTIFICATES_KEY"} {
-		t.Setenv(name, "from-the-environment-from-the-environment")
+	for _, page := range pages(t) {
+		for _, name := range environment.FindAllStringSubmatch(read(t, page), -1) {
+			t.Setenv(name[1], "from-the-environment-from-the-environment")
+		}
 	}
 	t.Setenv("REDIS_URL", "redis://redis.example.com")
 	seen := 0

@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds the preset recipes: "huawei-aicc.yaml", "openim/admin.yaml".
 //
-//go:embed *.yaml openim/*.yaml
+//go:embed *.yaml */*.yaml
 var FS embed.FS

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,6 +82,10 @@ func openimUser() map[string]string {
 	return with(openim(), "platform_id", "1", "user_id", "header:X-User-Id")
 }
 
+func wechat() map[string]string {
+	return map[string]string{"appid": "a", "secret": "s"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -102,6 +107,7 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"messaging, another language", "huawei-aicc", "messaging", aicc(), with(aicc(), "locale", "en"), true},
 		{"messaging, another name", "huawei-aicc", "messaging", aicc(), with(aicc(), "user_name", "header:X-User-Name"), true},
 		{"messaging, another application", "huawei-aicc", "messaging", aicc(), with(aicc(), "app_key", "j"), false},
+		{"another account", "wechat/stable-token", "access", wechat(), with(wechat(), "appid", "b"), false},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -145,6 +151,8 @@ func TestRenewal(t *testing.T) {
 		with   map[string]string
 		want   map[string]refresher.Policy
 	}{
+		{"wechat/token", wechat(), map[string]refresher.Policy{"access": {PreviousDies: true}}},
+		{"wechat/stable-token", wechat(), map[string]refresher.Policy{"access": {UselessBefore: 5 * time.Minute, SameValueBacksOff: true}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
