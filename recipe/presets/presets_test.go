@@ -86,6 +86,10 @@ func wechat() map[string]string {
 	return map[string]string{"appid": "a", "secret": "s"}
 }
 
+func wecom() map[string]string {
+	return map[string]string{"corpid": "c", "secret": "s"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -108,6 +112,7 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"messaging, another name", "huawei-aicc", "messaging", aicc(), with(aicc(), "user_name", "header:X-User-Name"), true},
 		{"messaging, another application", "huawei-aicc", "messaging", aicc(), with(aicc(), "app_key", "j"), false},
 		{"another account", "wechat/stable-token", "access", wechat(), with(wechat(), "appid", "b"), false},
+		{"another application of the company", "wecom", "access", wecom(), with(wecom(), "secret", "other"), false},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -153,6 +158,7 @@ func TestRenewal(t *testing.T) {
 	}{
 		{"wechat/token", wechat(), map[string]refresher.Policy{"access": {PreviousDies: true}}},
 		{"wechat/stable-token", wechat(), map[string]refresher.Policy{"access": {UselessBefore: 5 * time.Minute, SameValueBacksOff: true}}},
+		{"wecom", wecom(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
