@@ -90,6 +90,10 @@ func wecom() map[string]string {
 	return map[string]string{"corpid": "c", "secret": "s"}
 }
 
+func dingtalk() map[string]string {
+	return map[string]string{"app_key": "k", "app_secret": "s"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -159,6 +163,8 @@ func TestRenewal(t *testing.T) {
 		{"wechat/token", wechat(), map[string]refresher.Policy{"access": {PreviousDies: true}}},
 		{"wechat/stable-token", wechat(), map[string]refresher.Policy{"access": {UselessBefore: 5 * time.Minute, SameValueBacksOff: true}}},
 		{"wecom", wecom(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
+		{"dingtalk/new", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
+		{"dingtalk/old", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
