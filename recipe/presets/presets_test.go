@@ -94,6 +94,10 @@ func dingtalk() map[string]string {
 	return map[string]string{"app_key": "k", "app_secret": "s"}
 }
 
+func feishu() map[string]string {
+	return map[string]string{"app_id": "a", "app_secret": "s"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -117,6 +121,7 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"messaging, another application", "huawei-aicc", "messaging", aicc(), with(aicc(), "app_key", "j"), false},
 		{"another account", "wechat/stable-token", "access", wechat(), with(wechat(), "appid", "b"), false},
 		{"another application of the company", "wecom", "access", wecom(), with(wecom(), "secret", "other"), false},
+		{"Lark and Feishu", "feishu", "tenant", feishu(), with(feishu(), "endpoint", "https://open.larksuite.com"), false},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -165,6 +170,7 @@ func TestRenewal(t *testing.T) {
 		{"wecom", wecom(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"dingtalk/new", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"dingtalk/old", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
+		{"feishu", feishu(), map[string]refresher.Policy{"tenant": {UselessBefore: 30 * time.Minute, SameValueBacksOff: true}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
