@@ -171,6 +171,7 @@ func TestRenewal(t *testing.T) {
 		{"dingtalk/new", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"dingtalk/old", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"feishu", feishu(), map[string]refresher.Policy{"tenant": {UselessBefore: 30 * time.Minute, SameValueBacksOff: true}}},
+		{"baidu", map[string]string{"api_key": "k", "secret_key": "s"}, map[string]refresher.Policy{"access": {}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
