@@ -98,6 +98,10 @@ func feishu() map[string]string {
 	return map[string]string{"app_id": "a", "app_secret": "s"}
 }
 
+func iam() map[string]string {
+	return map[string]string{"domain": "d", "user": "u", "password": "p"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -122,6 +126,8 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"another account", "wechat/stable-token", "access", wechat(), with(wechat(), "appid", "b"), false},
 		{"another application of the company", "wecom", "access", wecom(), with(wecom(), "secret", "other"), false},
 		{"Lark and Feishu", "feishu", "tenant", feishu(), with(feishu(), "endpoint", "https://open.larksuite.com"), false},
+		{"another project", "huawei/iam", "access", iam(), with(iam(), "project", "cn-north-4"), false},
+		{"another user", "huawei/iam", "access", iam(), with(iam(), "user", "v"), false},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -172,6 +178,7 @@ func TestRenewal(t *testing.T) {
 		{"dingtalk/old", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"feishu", feishu(), map[string]refresher.Policy{"tenant": {UselessBefore: 30 * time.Minute, SameValueBacksOff: true}}},
 		{"baidu", map[string]string{"api_key": "k", "secret_key": "s"}, map[string]refresher.Policy{"access": {}}},
+		{"huawei/iam", iam(), map[string]refresher.Policy{"access": {}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
