@@ -179,6 +179,7 @@ func TestRenewal(t *testing.T) {
 		{"feishu", feishu(), map[string]refresher.Policy{"tenant": {UselessBefore: 30 * time.Minute, SameValueBacksOff: true}}},
 		{"baidu", map[string]string{"api_key": "k", "secret_key": "s"}, map[string]refresher.Policy{"access": {}}},
 		{"huawei/iam", iam(), map[string]refresher.Policy{"access": {}}},
+		{"gcp/metadata", nil, map[string]refresher.Policy{"access": {UselessBefore: 225 * time.Second, SameValueBacksOff: true}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
