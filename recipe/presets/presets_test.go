@@ -102,6 +102,10 @@ func iam() map[string]string {
 	return map[string]string{"domain": "d", "user": "u", "password": "p"}
 }
 
+func azure() map[string]string {
+	return map[string]string{"resource": "https://vault.azure.net"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -128,6 +132,8 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"Lark and Feishu", "feishu", "tenant", feishu(), with(feishu(), "endpoint", "https://open.larksuite.com"), false},
 		{"another project", "huawei/iam", "access", iam(), with(iam(), "project", "cn-north-4"), false},
 		{"another user", "huawei/iam", "access", iam(), with(iam(), "user", "v"), false},
+		{"another resource", "azure/managed-identity", "access", azure(), with(azure(), "resource", "https://management.azure.com/"), false},
+		{"another identity", "azure/managed-identity", "access", azure(), with(azure(), "client_id", "c"), false},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -180,6 +186,7 @@ func TestRenewal(t *testing.T) {
 		{"baidu", map[string]string{"api_key": "k", "secret_key": "s"}, map[string]refresher.Policy{"access": {}}},
 		{"huawei/iam", iam(), map[string]refresher.Policy{"access": {}}},
 		{"gcp/metadata", nil, map[string]refresher.Policy{"access": {UselessBefore: 225 * time.Second, SameValueBacksOff: true}}},
+		{"azure/managed-identity", azure(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
