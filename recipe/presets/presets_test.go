@@ -187,6 +187,7 @@ func TestRenewal(t *testing.T) {
 		{"huawei/iam", iam(), map[string]refresher.Policy{"access": {}}},
 		{"gcp/metadata", nil, map[string]refresher.Policy{"access": {UselessBefore: 225 * time.Second, SameValueBacksOff: true}}},
 		{"azure/managed-identity", azure(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
+		{"aws/imds", nil, map[string]refresher.Policy{"session": {}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
