@@ -106,6 +106,10 @@ func azure() map[string]string {
 	return map[string]string{"resource": "https://vault.azure.net"}
 }
 
+func approle() map[string]string {
+	return map[string]string{"endpoint": "https://vault.example.com", "role_id": "r", "secret_id": "s"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -134,6 +138,7 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"another user", "huawei/iam", "access", iam(), with(iam(), "user", "v"), false},
 		{"another resource", "azure/managed-identity", "access", azure(), with(azure(), "resource", "https://management.azure.com/"), false},
 		{"another identity", "azure/managed-identity", "access", azure(), with(azure(), "client_id", "c"), false},
+		{"another namespace", "vault/approle", "vault", approle(), with(approle(), "namespace", "n"), false},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -188,6 +193,8 @@ func TestRenewal(t *testing.T) {
 		{"gcp/metadata", nil, map[string]refresher.Policy{"access": {UselessBefore: 225 * time.Second, SameValueBacksOff: true}}},
 		{"azure/managed-identity", azure(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"aws/imds", nil, map[string]refresher.Policy{"session": {}}},
+		{"vault/approle", approle(), map[string]refresher.Policy{"vault": {}}},
+		{"vault/kubernetes", map[string]string{"endpoint": "https://vault.example.com", "role": "r"}, map[string]refresher.Policy{"service_account": {SameValueBacksOff: true}, "vault": {}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
