@@ -195,6 +195,7 @@ func TestRenewal(t *testing.T) {
 		{"aws/imds", nil, map[string]refresher.Policy{"session": {}}},
 		{"vault/approle", approle(), map[string]refresher.Policy{"vault": {}}},
 		{"vault/kubernetes", map[string]string{"endpoint": "https://vault.example.com", "role": "r"}, map[string]refresher.Policy{"service_account": {SameValueBacksOff: true}, "vault": {}}},
+		{"getui", map[string]string{"app_id": "a", "app_key": "k", "master_secret": "s"}, map[string]refresher.Policy{"access": {}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
