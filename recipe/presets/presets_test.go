@@ -110,6 +110,10 @@ func approle() map[string]string {
 	return map[string]string{"endpoint": "https://vault.example.com", "role_id": "r", "secret_id": "s"}
 }
 
+func easemob() map[string]string {
+	return map[string]string{"endpoint": "https://a1.example.com", "org_name": "o", "app_name": "a", "client_id": "c", "client_secret": "s"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -139,6 +143,7 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"another resource", "azure/managed-identity", "access", azure(), with(azure(), "resource", "https://management.azure.com/"), false},
 		{"another identity", "azure/managed-identity", "access", azure(), with(azure(), "client_id", "c"), false},
 		{"another namespace", "vault/approle", "vault", approle(), with(approle(), "namespace", "n"), false},
+		{"another lifetime", "easemob", "app", easemob(), with(easemob(), "ttl", "600"), false},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -196,6 +201,7 @@ func TestRenewal(t *testing.T) {
 		{"vault/approle", approle(), map[string]refresher.Policy{"vault": {}}},
 		{"vault/kubernetes", map[string]string{"endpoint": "https://vault.example.com", "role": "r"}, map[string]refresher.Policy{"service_account": {SameValueBacksOff: true}, "vault": {}}},
 		{"getui", map[string]string{"app_id": "a", "app_key": "k", "master_secret": "s"}, map[string]refresher.Policy{"access": {}}},
+		{"easemob", easemob(), map[string]refresher.Policy{"app": {}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
