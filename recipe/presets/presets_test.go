@@ -114,6 +114,10 @@ func easemob() map[string]string {
 	return map[string]string{"endpoint": "https://a1.example.com", "org_name": "o", "app_name": "a", "client_id": "c", "client_secret": "s"}
 }
 
+func arcgis() map[string]string {
+	return map[string]string{"username": "u", "password": "p"}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -144,6 +148,7 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"another identity", "azure/managed-identity", "access", azure(), with(azure(), "client_id", "c"), false},
 		{"another namespace", "vault/approle", "vault", approle(), with(approle(), "namespace", "n"), false},
 		{"another lifetime", "easemob", "app", easemob(), with(easemob(), "ttl", "600"), false},
+		{"another place", "arcgis", "access", arcgis(), with(arcgis(), "place", "query"), true},
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
@@ -202,6 +207,7 @@ func TestRenewal(t *testing.T) {
 		{"vault/kubernetes", map[string]string{"endpoint": "https://vault.example.com", "role": "r"}, map[string]refresher.Policy{"service_account": {SameValueBacksOff: true}, "vault": {}}},
 		{"getui", map[string]string{"app_id": "a", "app_key": "k", "master_secret": "s"}, map[string]refresher.Policy{"access": {}}},
 		{"easemob", easemob(), map[string]refresher.Policy{"app": {}}},
+		{"arcgis", arcgis(), map[string]refresher.Policy{"access": {}}},
 		{"jiguang-ums", ums(), map[string]refresher.Policy{"channel": {SameValueBacksOff: true}}},
 		{"qiniu-im", qiniu(), map[string]refresher.Policy{"access": {}}},
 		{"huawei-aicc", aicc(), map[string]refresher.Policy{"access": {}, "messaging": {}}},
