@@ -30,9 +30,15 @@ func (s *Source) Trace(ctx context.Context, in refresher.Input) (Transcript, ref
 	return s.trace(ctx, in)
 }
 
-// IsRequested reports whether the token comes from a request, and not from a
-// file, a command or this process.
-func (t *TokenProgram) IsRequested() bool { return t.decl.origin == nil }
+// IsFromSystem reports whether the token comes from a file or a command of the
+// machine, and not from a request or this process.
+func (t *TokenProgram) IsFromSystem() bool {
+	switch t.decl.origin.(type) {
+	case *fileOrigin, *execOrigin:
+		return true
+	}
+	return false
+}
 
 // watch has the transcript know the secrets of an attempt, also those that it
 // comes to know later.

@@ -10,7 +10,7 @@ import (
 
 func TestPresets(t *testing.T) {
 	names := PresetNames()
-	for _, want := range []string{"huawei-aicc", "jiguang-ums", "openim", "openim/admin", "openim/user", "qiniu-im"} {
+	for _, want := range []string{"huawei-aicc", "jiguang-ums", "oauth2/client-credentials", "openim", "openim/admin", "openim/user", "qiniu-im"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no preset %s in %q", want, names)
 		}

@@ -21,7 +21,7 @@ type urlTemplate struct {
 type urlPlace uint8
 
 const (
-	inBase      urlPlace = iota // the leading parameter of type url: verbatim, less a trailing slash
+	inBase      urlPlace = iota // the leading parameter of type url: verbatim, less a trailing slash if a path follows
 	inAuthority                 // scheme, host and port: letters, digits, dots and dashes alone
 	inPath                      // percent-encoded, so that a value stays in its segment
 	inQuery                     // percent-encoded
@@ -173,7 +173,12 @@ func (u *urlTemplate) render(v values) (string, error) {
 			if why := checkBaseURL(value); why != "" {
 				return "", fmt.Errorf("%s %s", p.ref.text, why)
 			}
-			b.WriteString(strings.TrimRight(value, "/"))
+			// At the end of a whole address a slash means something: some servers
+			// have their token endpoint at /o/token/ and nothing at /o/token.
+			if i+1 < len(u.places) && u.places[i+1] == inPath {
+				value = strings.TrimRight(value, "/")
+			}
+			b.WriteString(value)
 		case inAuthority:
 			if !hostText.MatchString(value) {
 				return "", fmt.Errorf("%s forms the host of the url and is no host name", p.ref.text)

@@ -3,8 +3,11 @@
 package presets_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,6 +121,27 @@ func arcgis() map[string]string {
 	return map[string]string{"username": "u", "password": "p"}
 }
 
+func oauth2(more ...string) map[string]string {
+	return with(map[string]string{"token_url": "https://id.example.com/token", "client_id": "c", "client_secret": "s"}, more...)
+}
+
+// rsaKey is made once: it takes a while.
+var rsaKey = sync.OnceValue(func() string {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return pemOf(key)
+})
+
+func withKey(more ...string) map[string]string {
+	return with(map[string]string{"token_url": "https://id.example.com/token", "private_key": rsaKey()}, more...)
+}
+
+func appInstallation() map[string]string {
+	return map[string]string{"app_id": "1", "installation_id": "2", "private_key": rsaKey()}
+}
+
 // Credentials that differ in what no login mentions share their tokens; all
 // others must not.
 func TestWhoSharesAToken(t *testing.T) {
@@ -152,6 +176,9 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"another platform", "openim", "user", openimUser(), with(openimUser(), "platform_id", "2"), false},
 		{"administrator, another platform", "openim/user", "admin", openimUser(), with(openimUser(), "platform_id", "2"), true},
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
+		{"another scope", "oauth2/client-credentials", "access", oauth2(), oauth2("scope", "read"), false},
+		{"another server", "oauth2/client-credentials", "access", oauth2(), oauth2("token_url", "https://other.example.com/token"), false},
+		{"another user", "oauth2/password", "access", oauth2("username", "anna", "password", "p"), oauth2("username", "otto", "password", "p"), false},
 	}
 	for _, tt := range tests {
 		a := token(t, bind(t, tt.preset, tt.a), tt.token).Key
@@ -176,6 +203,11 @@ func TestTokensOfUsers(t *testing.T) {
 		{"openim", "user", openimUser(), []refresher.Param{{Name: "user_id", Identity: true}}},
 		{"openim/user", "admin", openimUser(), nil},
 		{"openim/user", "user", openimUser(), []refresher.Param{{Name: "user_id", Identity: true}}},
+		{"github/app-installation", "installation", with(appInstallation(), "installation_id", "header:X-Installation"),
+			[]refresher.Param{{Name: "installation_id", Identity: true}}},
+		{"basic", "basic", map[string]string{"username": "header:X-User", "password": "header:X-Password"}, []refresher.Param{
+			{Name: "username", Identity: true}, {Name: "password", Identity: true}}},
+		{"oauth2/token-exchange", "access", oauth2("subject_token", "header:X-Subject-Token"), []refresher.Param{{Name: "subject_token", Identity: true}}},
 	}
 	for _, tt := range tests {
 		if d := cmp.Diff(tt.want, token(t, bind(t, tt.preset, tt.with), tt.token).Params); d != "" {
@@ -214,6 +246,24 @@ func TestRenewal(t *testing.T) {
 		{"openim", openimUser(), map[string]refresher.Policy{"user": {}}},
 		{"openim/admin", openim(), map[string]refresher.Policy{"admin": {}}},
 		{"openim/user", openimUser(), map[string]refresher.Policy{"admin": {}, "user": {PreviousDies: true}}},
+		{"oauth2/client-credentials", oauth2(), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/client-credentials-post", oauth2(), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/client-credentials-unescaped", oauth2(), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/private-key-jwt", withKey("client_id", "c"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/private-key-jwt-ps256", withKey("client_id", "c"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/private-key-jwt-es256", assertion("client_id", "c"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/password", oauth2("username", "u", "password", "p"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/password-post", oauth2("username", "u", "password", "p"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/jwt-bearer", withKey("issuer", "i"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/jwt-bearer-es256", assertion("issuer", "i", "subject", "anna"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/token-exchange", oauth2("subject_token", "t"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/token-exchange-post", oauth2("subject_token", "t"), map[string]refresher.Policy{"access": {}}},
+		{"bearer", map[string]string{"token": "t"}, map[string]refresher.Policy{"bearer": {SameValueBacksOff: true}}},
+		{"basic", map[string]string{"username": "u", "password": "p"}, map[string]refresher.Policy{"basic": {SameValueBacksOff: true}}},
+		{"kubernetes/service-account", nil, map[string]refresher.Policy{"account": {SameValueBacksOff: true}}},
+		{"github/app-installation", appInstallation(), map[string]refresher.Policy{"installation": {}}},
+		{"zoom/server-to-server", map[string]string{"account_id": "a", "client_id": "c", "client_secret": "s"}, map[string]refresher.Policy{"access": {}}},
+		{"api-key", map[string]string{"api_key": "k"}, map[string]refresher.Policy{"key": {SameValueBacksOff: true}}},
 	}
 	seen := map[string]bool{}
 	for _, tt := range tests {

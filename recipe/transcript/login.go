@@ -36,8 +36,8 @@ func (t *Transcript) login(ctx context.Context, c *recipe.Credential) (*Result, 
 		return nil, t.mistakef("the recipe %s has no token %s; it has %s", c.Recipe().Name, t.token, strings.Join(c.Recipe().TokenNames(), ", "))
 	}
 	program := c.Tokens()[i]
-	if !program.IsRequested() { // a test runs no command and reads no file
-		return nil, t.mistakef("the token %s comes from no request, so there is nothing to compare; see what it is with attache token", t.token)
+	if program.IsFromSystem() { // a test runs no command and reads no file
+		return nil, t.mistakef("the token %s comes from a file or a command, which no test reads or runs; see what it is with attache token", t.token)
 	}
 	in, err := t.input(program)
 	if err != nil {

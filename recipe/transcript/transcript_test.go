@@ -314,7 +314,7 @@ func TestNothingIsRun(t *testing.T) {
 	if !ok {
 		t.Fatal(rep.Err())
 	}
-	if _, err := tr.Run(t.Context(), r); err == nil || !strings.Contains(err.Error(), "comes from no request") {
+	if _, err := tr.Run(t.Context(), r); err == nil || !strings.Contains(err.Error(), "comes from a file or a command") {
 		t.Errorf("error: %v", err)
 	}
 	if _, err := os.Stat(ran); err == nil {

@@ -54,6 +54,7 @@ func TestMain(m *testing.M) {
 // attache is a running process.
 type attache struct {
 	requests chan string // addresses of the listeners for requests, in the order of the configuration
+	admins   chan string // the address of the admin listener
 	address  string      // the first of them
 	admin    string
 	file     string // its configuration
@@ -102,7 +103,7 @@ func launch(t testing.TB, configuration string) (a *attache, logged chan struct{
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a = &attache{file: file, cmd: exec.Command(path, "run", "-c", file), requests: make(chan string, 16)}
+	a = &attache{file: file, cmd: exec.Command(path, "run", "-c", file), requests: make(chan string, 16), admins: make(chan string, 16)}
 	stderr, err := a.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -113,18 +114,29 @@ func launch(t testing.TB, configuration string) (a *attache, logged chan struct{
 	logged = make(chan struct{})
 	go a.read(bufio.NewScanner(stderr), logged)
 	t.Cleanup(func() { a.cmd.Process.Kill() })
-	select {
-	case a.address = <-a.requests:
-	case <-logged:
-		t.Fatalf("attache ended:\n%s\n%s", &a.log, text)
-	case <-time.After(patience):
-		t.Fatalf("attache does not listen:\n%s", &a.log)
-	}
+	// They are logged in any order.
+	a.address = a.listening(t, a.requests, logged)
+	a.admin = a.listening(t, a.admins, logged)
 	a.awaitTokens(t)
 	return a, logged
 }
 
-// read collects the log. The admin listener is there before those for requests.
+// listening returns the next address from the log.
+func (a *attache) listening(t testing.TB, addresses chan string, logged chan struct{}) string {
+	t.Helper()
+	select {
+	case address := <-addresses:
+		return address
+	case <-logged:
+		configuration, _ := os.ReadFile(a.file)
+		t.Fatalf("attache ended:\n%s\n%s", &a.log, configuration)
+	case <-time.After(patience):
+		t.Fatalf("attache does not listen:\n%s", &a.log)
+	}
+	return ""
+}
+
+// read collects the log.
 func (a *attache) read(lines *bufio.Scanner, logged chan struct{}) {
 	defer close(logged)
 	lines.Buffer(nil, 1<<20)
@@ -136,7 +148,7 @@ func (a *attache) read(lines *bufio.Scanner, logged chan struct{}) {
 		}
 		switch line.For {
 		case "admin":
-			a.admin = line.Address
+			a.admins <- line.Address
 		case "requests":
 			a.requests <- line.Address
 		}

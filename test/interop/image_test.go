@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestImage runs what the image has as the image does: the binary that the
@@ -78,16 +77,11 @@ routes: [{path: /, upstream: %q, use: [c]}]
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
-	a := &attache{cmd: cmd, requests: make(chan string, 1)}
+	a := &attache{cmd: cmd, requests: make(chan string, 1), admins: make(chan string, 1)}
 	logged := make(chan struct{})
 	go a.read(bufio.NewScanner(stderr), logged)
-	select {
-	case a.address = <-a.requests:
-	case <-logged:
-		t.Fatalf("it ended:\n%s", &a.log)
-	case <-time.After(patience):
-		t.Fatalf("it does not listen:\n%s", &a.log)
-	}
+	a.address = a.listening(t, a.requests, logged)
+	a.admin = a.listening(t, a.admins, logged)
 	a.awaitTokens(t)
 	if got := text(t, "http://"+a.address+"/x"); got != "Bearer token-1" {
 		t.Errorf("the upstream got %q", got)
