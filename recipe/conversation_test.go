@@ -26,7 +26,8 @@ import (
 //	token: access                # of the first credential in config.yaml
 //	parents: {component: TOKEN}  # as in transcripts
 //
-// then come recipe.yaml and config.yaml, and then steps. The name of a step is
+// then come recipe.yaml, which holds a recipe or the name of a preset alone, and
+// config.yaml, and then steps. The name of a step is
 // what happens, its content what must follow (as "want" in transcripts, and the
 // words lasting and rotates that apply), and behind it stand the requests as they
 // must be sent, each followed by the answer to it; without one there is none:
@@ -91,7 +92,11 @@ func readConversation(t *testing.T, ar *txtar.Archive) *conversation {
 	}
 	root, _ := yamldoc.Parse(&yamldoc.Report{}, "comment", ar.Comment)
 	o := root.Object("token", "parents")
-	cfg := loadConfig(t, string(ar.Files[0].Data), strings.ReplaceAll(string(ar.Files[1].Data), "${DIR}", c.dir))
+	recipe := ar.Files[0].Data
+	if preset, ok := PresetSource(strings.TrimSpace(string(recipe))); ok {
+		recipe = preset
+	}
+	cfg := loadConfig(t, string(recipe), strings.ReplaceAll(string(ar.Files[1].Data), "${DIR}", c.dir))
 	name, _ := o.Require("token").Text()
 	c.program = cfg.creds["c"].program(name)
 	parents := map[string]refresher.Token{}
