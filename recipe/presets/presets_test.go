@@ -178,6 +178,7 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"user, another administrator", "openim/user", "user", openimUser(), with(openimUser(), "admin_id", "boss"), false},
 		{"another scope", "oauth2/client-credentials", "access", oauth2(), oauth2("scope", "read"), false},
 		{"another server", "oauth2/client-credentials", "access", oauth2(), oauth2("token_url", "https://other.example.com/token"), false},
+		{"another consent", "oauth2/refresh-token", "access", oauth2("refresh_token", "t"), oauth2("refresh_token", "u"), false},
 		{"another user", "oauth2/password", "access", oauth2("username", "anna", "password", "p"), oauth2("username", "otto", "password", "p"), false},
 	}
 	for _, tt := range tests {
@@ -256,6 +257,10 @@ func TestRenewal(t *testing.T) {
 		{"oauth2/password-post", oauth2("username", "u", "password", "p"), map[string]refresher.Policy{"access": {}}},
 		{"oauth2/jwt-bearer", withKey("issuer", "i"), map[string]refresher.Policy{"access": {}}},
 		{"oauth2/jwt-bearer-es256", assertion("issuer", "i", "subject", "anna"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/refresh-token", oauth2("refresh_token", "t"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/refresh-token-post", oauth2("refresh_token", "t"), map[string]refresher.Policy{"access": {}}},
+		{"oauth2/refresh-token", oauth2("refresh_token", "t", "rotates", "true"), map[string]refresher.Policy{"access": {Rotates: true}}},
+		{"oauth2/refresh-token-post", oauth2("refresh_token", "t", "rotates", "true"), map[string]refresher.Policy{"access": {Rotates: true}}},
 		{"oauth2/token-exchange", oauth2("subject_token", "t"), map[string]refresher.Policy{"access": {}}},
 		{"oauth2/token-exchange-post", oauth2("subject_token", "t"), map[string]refresher.Policy{"access": {}}},
 		{"bearer", map[string]string{"token": "t"}, map[string]refresher.Policy{"bearer": {SameValueBacksOff: true}}},

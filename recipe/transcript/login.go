@@ -110,6 +110,9 @@ func describeToken(tok refresher.Token, now time.Time, warnings []string) string
 	var b strings.Builder
 	fmt.Fprintf(&b, "value: %s\n", tok.Value.Reveal())
 	for _, name := range slices.Sorted(maps.Keys(tok.Outputs)) {
+		if strings.HasPrefix(name, ".") { // no recipe's: the source remembers something by it
+			continue
+		}
 		fmt.Fprintf(&b, "output.%s: %s\n", name, tok.Outputs[name].Reveal())
 	}
 	life := "until_refused"
