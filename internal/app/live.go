@@ -94,8 +94,11 @@ func planLive(ctx context.Context, cfg LiveConfig) []liveCheck {
 			}
 			name := tokenName{c.Name, program.Name}
 			logins[name] = sync.OnceValue(func() liveResult {
-				if len(program.Params) > 0 {
+				switch {
+				case len(program.Params) > 0:
 					return liveResult{skipped: true, result: "needs a request", text: traceCommand(c.Name, program)}
+				case program.Policy.Rotates:
+					return liveResult{skipped: true, result: notTried, text: "its " + goodOnce}
 				}
 				return l.run(ctx)
 			})
@@ -118,6 +121,13 @@ func traceCommand(credential string, program *recipe.TokenProgram) string {
 	return words
 }
 
+const (
+	notTried = "not tried"
+	// goodOnce is why a login by hand, whose token nobody keeps, spares a token
+	// that rotates.
+	goodOnce = "refresh token is good for one use, so it is not used here: the next one would be lost"
+)
+
 // liveLogin is the login of one token.
 type liveLogin struct {
 	program   *recipe.TokenProgram
@@ -131,9 +141,9 @@ func (l *liveLogin) run(ctx context.Context) liveResult {
 	var in refresher.Input
 	for i, parent := range l.parents {
 		r := parent()
-		if r.failed {
+		if r.failed || r.skipped {
 			p := l.program.Parents[i]
-			return liveResult{failed: true, result: "not tried", text: fmt.Sprintf("it needs %s.%s", p.Credential.Name(), p.Token)}
+			return liveResult{failed: r.failed, skipped: r.skipped, result: notTried, text: fmt.Sprintf("it needs %s.%s", p.Credential.Name(), p.Token)}
 		}
 		in.Parents = append(in.Parents, r.token)
 	}
@@ -141,7 +151,7 @@ func (l *liveLogin) run(ctx context.Context) liveResult {
 	case l.room <- struct{}{}:
 		defer func() { <-l.room }()
 	case <-ctx.Done():
-		return l.cut("not tried")
+		return l.cut(notTried)
 	}
 	var warnings []string
 	source := l.program.Source(l.transport, "attache")

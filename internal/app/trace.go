@@ -92,7 +92,7 @@ func (t *tracer) login(ctx context.Context, c *recipe.Credential, name string, p
 		return refresher.Token{}, err
 	}
 	if program.Policy.Rotates {
-		return refresher.Token{}, fmt.Errorf("the refresh token of %s.%s is good for one use, so it is not used here: the next one would be lost", c.Name(), name)
+		return refresher.Token{}, fmt.Errorf("%s.%s: its "+goodOnce, c.Name(), name)
 	}
 	in := refresher.Input{Params: params}
 	for _, p := range program.Parents {
