@@ -151,7 +151,9 @@ func (e *execOrigin) read(ctx context.Context, a *attempt) ([]byte, error) {
 		return stdout, nil
 	}
 	said := ""
-	if text := a.scrub(lastLine(stderr), maxMessage); text != "" {
+	// All of it is scrubbed before a line is chosen: a secret, a key in PEM
+	// above all, may have several.
+	if text := a.scrub(lastLine(a.scrubLines(string(stderr))), maxMessage); text != "" {
 		said = ": " + text
 	}
 	var exit *exec.ExitError
@@ -182,8 +184,8 @@ func (a *attempt) traceCommand(e *execOrigin) {
 }
 
 // lastLine returns the last line that says something.
-func lastLine(text []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 

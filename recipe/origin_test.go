@@ -225,6 +225,20 @@ func TestCommandWithNUL(t *testing.T) {
 	}
 }
 
+// TestCommandWithKey: of a secret of several lines none is shown, whatever the
+// command writes last.
+func TestCommandWithKey(t *testing.T) {
+	const key = "BEGIN\\nbGluZTE\\nbGluZTI"
+	recipe := "recipe: x\nparams: {key: {secret: true}}\ntokens: {access: {exec: {command: [t], env: {KEY: \"${key}\"}}}}\n"
+	got, _ := originToken(t, recipe, `key: "`+key+`"`, func(_ context.Context, c Command) ([]byte, []byte, error) {
+		said := "bad " + strings.TrimPrefix(c.Env[0], "KEY=") + "\n"
+		return nil, []byte(said), &exec.ExitError{ProcessState: &os.ProcessState{}}
+	})
+	if want := "error: transient\ntext: t failed (exit status 0): bad [redacted]\n"; got != want {
+		t.Errorf("got:\n%swant:\n%s", got, want)
+	}
+}
+
 // TestOriginTranscripts: what is shown of a token without a request has no
 // secret in it.
 func TestOriginTranscripts(t *testing.T) {

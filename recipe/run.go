@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,14 +33,16 @@ func runLingering(ctx context.Context, c Command, lingering time.Duration) (stdo
 	cmd.WaitDelay = lingering
 	ownGroup(cmd)
 	err = cmd.Run()
+	if err != nil && cmd.Process != nil {
+		killGroup(cmd) // it may have left somebody behind, who may hold its output
+	}
 	if errors.Is(err, exec.ErrWaitDelay) {
-		killGroup(cmd) // the command ended well, and left somebody behind
-		err = nil
+		err = nil // the command itself ended well
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // the reason why it was killed
 	}
-	return out.data, tail.data, err
+	return out.data, tail.lines(), err
 }
 
 // bounded keeps what is written, and calls full once it is too much.
@@ -62,9 +65,21 @@ func (b *bounded) Write(p []byte) (int, error) {
 type lastBytes struct {
 	data  []byte
 	limit int
+	cut   bool // something was written before
+}
+
+// lines returns the lines that were kept whole. One whose beginning is missing
+// may begin in the middle of a secret, which no scrubbing finds any more.
+func (l *lastBytes) lines() []byte {
+	if !l.cut {
+		return l.data
+	}
+	_, whole, _ := bytes.Cut(l.data, []byte("\n"))
+	return whole
 }
 
 func (l *lastBytes) Write(p []byte) (int, error) {
+	l.cut = l.cut || len(l.data)+len(p) > l.limit
 	l.data = append(l.data, p[max(0, len(p)-l.limit):]...)
 	l.data = l.data[max(0, len(l.data)-l.limit):]
 	return len(p), nil

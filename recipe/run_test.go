@@ -48,8 +48,33 @@ func TestRunCommandIsBounded(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(stdout), err)
 	}
 	_, stderr, err := runCommand(t.Context(), shell(`i=0; while [ $i -lt 2000 ]; do echo line $i >&2; i=$((i+1)); done`))
-	if err != nil || len(stderr) > maxStderr || lastLine(stderr) != "line 1999" {
-		t.Errorf("%d bytes that end in %q, %v", len(stderr), lastLine(stderr), err)
+	if err != nil || len(stderr) > maxStderr || lastLine(string(stderr)) != "line 1999" {
+		t.Errorf("%d bytes that end in %q, %v", len(stderr), lastLine(string(stderr)), err)
+	}
+}
+
+// TestLastBytes: a line whose beginning is gone is not kept either.
+func TestLastBytes(t *testing.T) {
+	for _, tt := range []struct {
+		writes []string
+		want   string
+	}{
+		{[]string{"abc"}, "abc"},
+		{[]string{"abcd", "efgh"}, "abcdefgh"},
+		{[]string{"abcdefghi"}, ""},
+		{[]string{"abcdefgh", "i"}, ""},
+		{[]string{"abcdefgh", "\nij\nk"}, "ij\nk"},
+		{[]string{"a\n", "bcdefghij", "\nk"}, "k"},
+	} {
+		l := lastBytes{limit: 8}
+		for _, text := range tt.writes {
+			if n, err := l.Write([]byte(text)); n != len(text) || err != nil {
+				t.Error(n, err)
+			}
+		}
+		if got := string(l.lines()); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.writes, got, tt.want)
+		}
 	}
 }
 
@@ -94,20 +119,27 @@ func TestRunCommandKillsTheGroup(t *testing.T) {
 	}
 }
 
-// TestRunCommandLeavesNobodyBehind: a command that ends well and leaves a
-// process with its output open is not waited for, and the process is killed.
+// TestRunCommandLeavesNobodyBehind: a command that ends and leaves a process
+// with its output open is not waited for, and the process is killed; after a
+// failure also one that has no part in the output.
 func TestRunCommandLeavesNobodyBehind(t *testing.T) {
-	path, open := watched(t)
-	done := make(chan error, 1)
-	go func() {
-		_, _, err := runLingering(t.Context(), shell(`exec 3>"$1"; sleep 1000 & echo tok`, path), time.Nanosecond)
-		done <- err
-	}()
-	pipe := open()
-	if err := <-done; err != nil {
-		t.Errorf("got %v", err)
-	}
-	if _, err := io.ReadAll(pipe); err != nil {
-		t.Error(err)
+	for script, fails := range map[string]bool{
+		`exec 3>"$1"; sleep 1000 & echo tok`:               false,
+		`exec 3>"$1"; sleep 1000 & echo why >&2; exit 3`:   true,
+		`exec 3>"$1"; sleep 1000 >/dev/null 2>&1 & exit 3`: true,
+	} {
+		path, open := watched(t)
+		done := make(chan error, 1)
+		go func() {
+			_, _, err := runLingering(t.Context(), shell(script, path), time.Nanosecond)
+			done <- err
+		}()
+		pipe := open()
+		if err := <-done; (err != nil) != fails {
+			t.Errorf("%s: got %v", script, err)
+		}
+		if _, err := io.ReadAll(pipe); err != nil { // ends when all are gone
+			t.Error(err)
+		}
 	}
 }
