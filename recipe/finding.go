@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"attache/internal/exchange"
@@ -37,12 +36,8 @@ func (f Finding) String() string {
 }
 
 // finding is what the matcher makes of an answer. Whether it holds was decided
-// before; what it quotes passes through quote. Members that are called like
-// secrets are not quoted: one that no recipe knows, no scrubbing knows.
+// before; what it quotes passes through quote.
 func (m *matcher) finding(rule string, holds bool, a *answer, quote func(string) string) Finding {
-	if slices.ContainsFunc(m.json, func(t memberTest) bool { return secretName.MatchString(t.name) }) {
-		quote = func(string) string { return "[masked]" }
-	}
 	f := Finding{Rule: rule, Holds: holds}
 	if holds {
 		f.Why = m.found(a, quote)

@@ -181,3 +181,18 @@ func TestMissTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorTextsMaskSecretMembers: what goes to the log quotes no member that is
+// called like a secret either.
+func TestErrorTextsMaskSecretMembers(t *testing.T) {
+	plain := func(text string) string { return text }
+	m := readMatcher(t, "{json: {session_key: /^k/}}")
+	a := &answer{status: 200, body: []byte(`{"session_key":"s3cr3t"}`)}
+	if got, want := m.explain(a, plain), `session_key is "[masked]", want /^k/`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	a = &answer{status: 200, body: []byte(`{"session_key":"ks3cr3t"}`)}
+	if got, want := m.found(a, plain), "session_key [masked]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -121,7 +121,7 @@ func missJSON(t *memberTest, a *answer, quote func(string) string) string {
 		return fmt.Sprintf("the body is no JSON, want json %s %s", t.name, t.want)
 	}
 	if text, ok := jsonScalar(member); ok {
-		return fmt.Sprintf("json %s is %q, want %s", t.name, quote(text), t.want)
+		return fmt.Sprintf("json %s is %q, want %s", t.name, quoteMember(t.name, text, quote), t.want)
 	}
 	if !member.Exists() || member.Type == gjson.Null {
 		return fmt.Sprintf("json %s is missing, want %s", t.name, t.want)

@@ -196,6 +196,15 @@ func matchPath(globs []*regexp.Regexp, path string) bool {
 	return false
 }
 
+// quoteMember quotes a member of an answer, unless it is called like a secret:
+// one that no recipe knows, no scrubbing knows.
+func quoteMember(name, text string, quote func(string) string) string {
+	if secretName.MatchString(name) {
+		return "[masked]"
+	}
+	return quote(text)
+}
+
 // found tells what the members that the matcher looks at hold: "code 4005". It
 // is for matchers that match. What it quotes of the answer passes through
 // quote.
@@ -204,7 +213,7 @@ func (m *matcher) found(a *answer, quote func(string) string) string {
 	for i := range m.json {
 		member, _ := a.member(m.json[i].name)
 		if text, ok := jsonScalar(member); ok {
-			words = append(words, m.json[i].name+" "+quote(text))
+			words = append(words, m.json[i].name+" "+quoteMember(m.json[i].name, text, quote))
 		}
 	}
 	return strings.Join(words, ", ")
