@@ -64,6 +64,8 @@ func (b *binder) fixed(d *tokenDecl, t template, what string, needed bool) {
 			b.errorf(bound.at, "%s is in the %s of token %s, so it cannot be a token", ref.text, what, d.name)
 		case what == "command" && b.madeOfSecret(ref.param):
 			b.errorf(b.cfg.At, "%s is made of a secret, and every user of the machine can see the command of token %s; give it in env", ref.text, d.name)
+		case what == "file" && b.madeOfSecret(ref.param):
+			b.errorf(b.cfg.At, "%s is made of a secret, and messages name the file of token %s", ref.text, d.name)
 		case what == "file" && b.c.depends(ref.param, bindFile):
 			b.errorf(bound.at, "%s is in the file of token %s, so it cannot be the content of a file", ref.text, d.name)
 		}
