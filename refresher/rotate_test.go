@@ -257,14 +257,21 @@ func only(err error, ops ...string) func(string) error {
 // it is left out: kills within the window, and an outage of the store that
 // begins within it and outlasts the lease.
 func TestRotationSurvivesFaults(t *testing.T) {
+	calls, ran := 0, 0 // -run may choose some seeds
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { rotateWithFaults(t, rand.New(rand.NewPCG(seed, 1))) })
+			ran++
+			synctest.Test(t, func(t *testing.T) { calls += rotateWithFaults(t, rand.New(rand.NewPCG(seed, 1))) })
 		})
+	}
+	// One seed alone may have the vendor or the store down nearly all the time.
+	if calls < 5*ran && !t.Failed() {
+		t.Errorf("the vendor was called %d times: this tests nothing", calls)
 	}
 }
 
-func rotateWithFaults(t *testing.T, r *rand.Rand) {
+// rotateWithFaults returns how often the vendor was called.
+func rotateWithFaults(t *testing.T, r *rand.Rand) int {
 	vendor, store := &session{most: 8 * time.Second, rand: rand.New(rand.NewPCG(r.Uint64(), 2))}, refresher.NewMemoryStore()
 	points := []string{"before the load", "after the load", "before the lease", "after the lease", "before the request", "after the save", "before the release"}
 	start := func() *process {
@@ -297,7 +304,7 @@ func rotateWithFaults(t *testing.T, r *rand.Rand) {
 			t.Fatal("the session is lost")
 		}
 	}
-	if vendor.calls < 10 {
-		t.Errorf("the vendor was called %d times: this tests nothing", vendor.calls)
-	}
+	vendor.mu.Lock()
+	defer vendor.mu.Unlock()
+	return vendor.calls
 }
