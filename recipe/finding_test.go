@@ -25,7 +25,7 @@ func TestMisses(t *testing.T) {
 		got := m.match(a)
 		misses := m.misses(a, func(s string) string { return s })
 		want := oldMatch(m, a)
-		if got != want || got != (len(misses) == 0) || got != (m.matchHead(a) && m.matchBody(a)) {
+		if got != want || got != (len(misses) == 0) || got != (m.matchHead(a) && m.hold(m.heads(), m.requirements(), a)) {
 			t.Fatalf("%s on %+v: match %v, want %v, misses %q", source, a, got, want, misses)
 		}
 		if f := m.finding("rule", got, a, func(s string) string { return s }); !got && !strings.Contains(f.String(), strings.Join(misses, "; ")) {

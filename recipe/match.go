@@ -51,9 +51,6 @@ func (m *matcher) holds(number int, a *answer) bool {
 // matchHead checks everything but the body.
 func (m *matcher) matchHead(a *answer) bool { return m.hold(0, m.heads(), a) }
 
-// matchBody checks the body alone.
-func (m *matcher) matchBody(a *answer) bool { return m.hold(m.heads(), m.requirements(), a) }
-
 func (m *matcher) match(a *answer) bool { return m.hold(0, m.requirements(), a) }
 
 func (m *matcher) hold(from, to int, a *answer) bool {
