@@ -32,8 +32,7 @@ func addTokens(change *refresher.Change, cfg *config.Config, userAgent string, l
 				Credential: c.Name, Token: t.Name, Recipe: c.Program.Recipe().Name,
 				Key: t.Key, Params: t.Params, Source: source, Policy: t.Policy, Limits: c.Limits,
 			}
-			// A token in a store is not this process's alone to end.
-			if t.Revokes() && cfg.Store == config.StoreMemory {
+			if t.Revokes() && isAlone(cfg, c.Name) {
 				d.Revoker = source
 			}
 			for _, parent := range t.Parents {
@@ -50,6 +49,12 @@ func addTokens(change *refresher.Change, cfg *config.Config, userAgent string, l
 		}
 	}
 	return pools, nil
+}
+
+// isAlone reports whether nobody but this process has the tokens of a credential,
+// so that it may end them: none is in a store, and none is handed out.
+func isAlone(cfg *config.Config, credential string) bool {
+	return cfg.Store == config.StoreMemory && (cfg.Handout == nil || !slices.Contains(cfg.Handout.Credentials, credential))
 }
 
 // slots returns the pools of the tokens that a route uses, parallel to its
