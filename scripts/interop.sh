@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
 # Servers of others that some suites put behind attache, before it or beside it, or
-# that attache keeps certificates in.
-tools=(nginx haproxy prometheus redis-server)
+# that attache keeps certificates in; and what checks the unit of systemd.
+tools=(nginx haproxy prometheus redis-server systemd-analyze=systemd)
 
 mapfile -t wanted < <(provide "${tools[@]}")
 if ((${#wanted[@]} > 0)); then
