@@ -139,6 +139,22 @@ func TestDrainEndsStreams(t *testing.T) {
 	}
 }
 
+// Streams that have as much time as requests do not count as cut: ending them
+// takes a moment.
+func TestDrainEndsStreamsAtItsEnd(t *testing.T) {
+	s := newSlow(t)
+	l := s.draining(t, "{timeout: 100ms, streams: 100ms}")
+	ans, err := http.Get("http://" + l.app.Addr() + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ans.Body.Close()
+	l.cancel()
+	if err := l.result(); err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
 // What takes longer than it may is cut, and the exit code has to tell.
 func TestDrainIsCut(t *testing.T) {
 	s := newSlow(t)
