@@ -119,18 +119,25 @@ func (s *faultyStore) note(op string, key refresher.StoreKey) (before func(strin
 	return s.before, s.within[key] > 24, err
 }
 
-func (s *faultyStore) Load(ctx context.Context, key refresher.StoreKey) (refresher.Token, error) {
+func (s *faultyStore) Load(ctx context.Context, key refresher.StoreKey) (refresher.Stored, error) {
 	if err := s.enter(ctx, "load", key); err != nil {
-		return refresher.Token{}, err
+		return refresher.Stored{}, err
 	}
 	return s.MemoryStore.Load(ctx, key)
 }
 
-func (s *faultyStore) Save(ctx context.Context, key refresher.StoreKey, previous uint64, t refresher.Token) error {
+func (s *faultyStore) Save(ctx context.Context, key refresher.StoreKey, guard refresher.Guard, t refresher.Token) error {
 	if err := s.enter(ctx, "save", key); err != nil {
 		return err
 	}
-	return s.MemoryStore.Save(ctx, key, previous, t)
+	return s.MemoryStore.Save(ctx, key, guard, t)
+}
+
+func (s *faultyStore) Reject(ctx context.Context, key refresher.StoreKey, generation uint64) error {
+	if err := s.enter(ctx, "reject", key); err != nil {
+		return err
+	}
+	return s.MemoryStore.Reject(ctx, key, generation)
 }
 
 func (s *faultyStore) Acquire(ctx context.Context, key refresher.StoreKey, ttl time.Duration) (refresher.Lease, error) {
@@ -147,7 +154,7 @@ func (s *faultyStore) put(t *testing.T, value string, generation uint64, lifetim
 	tok := refresher.Token{
 		Value: secret.New(value), Generation: generation, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(lifetime),
 	}
-	if err := s.MemoryStore.Save(t.Context(), s.key(), old.Generation, tok); err != nil {
+	if err := s.MemoryStore.Save(t.Context(), s.key(), refresher.Guard{Generation: old.Token.Generation}, tok); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -155,7 +162,8 @@ func (s *faultyStore) put(t *testing.T, value string, generation uint64, lifetim
 // want fails the test unless the store holds that token.
 func (s *faultyStore) want(t *testing.T, value string, generation uint64) {
 	t.Helper()
-	got, err := s.MemoryStore.Load(t.Context(), s.key())
+	found, err := s.MemoryStore.Load(t.Context(), s.key())
+	got := found.Token
 	if err != nil || got.Value.Reveal() != value || got.Generation != generation {
 		t.Errorf("the store holds %q of generation %d (%v), want %q of %d", got.Value.Reveal(), got.Generation, err, value, generation)
 	}

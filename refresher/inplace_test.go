@@ -49,10 +49,11 @@ func TestRenewalInPlaceIsShared(t *testing.T) {
 		in, events := startStored(t, store, numbered(t, time.Hour))
 		rt.WantToken(t, in, "v1")
 		synctest.Wait()
-		longer, _ := store.MemoryStore.Load(t.Context(), store.key())
+		found, _ := store.MemoryStore.Load(t.Context(), store.key())
+		longer := found.Token
 		time.Sleep(30 * time.Minute)
 		longer.IssuedAt, longer.ExpiresAt = time.Now(), time.Now().Add(time.Hour)
-		if err := store.MemoryStore.Save(t.Context(), store.key(), 1, longer); err != nil {
+		if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{Generation: 1}, longer); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Minute)

@@ -22,7 +22,8 @@ const (
 func (in *Instance) load(got *outcome) bool {
 	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
 	defer cancel()
-	t, err := in.engine.store.Load(ctx, in.key)
+	found, err := in.engine.store.Load(ctx, in.key)
+	t := found.Token
 	got.stored, got.broken = t.Generation, nil
 	if err != nil {
 		if !errors.Is(err, ErrNoToken) {
@@ -109,7 +110,7 @@ func (in *Instance) persist(got *outcome) {
 func (in *Instance) store(previous uint64, t Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
 	defer cancel()
-	return in.engine.store.Save(ctx, in.key, previous, t)
+	return in.engine.store.Save(ctx, in.key, Guard{Generation: previous}, t)
 }
 
 // planSave has the token in service saved: soon, or after a back-off when a

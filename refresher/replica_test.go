@@ -82,7 +82,7 @@ func TestMemoryStore(t *testing.T) {
 		}
 		save := func(previous, generation uint64, want error) {
 			t.Helper()
-			if err := s.Save(ctx, key, previous, refresher.Token{Value: secret.New("v"), Generation: generation}); !errors.Is(err, want) {
+			if err := s.Save(ctx, key, refresher.Guard{Generation: previous}, refresher.Token{Value: secret.New("v"), Generation: generation}); !errors.Is(err, want) {
 				t.Errorf("save of %d over %d: %v, want %v", generation, previous, err, want)
 			}
 		}
@@ -90,8 +90,8 @@ func TestMemoryStore(t *testing.T) {
 		save(0, 1, nil)
 		save(0, 1, refresher.ErrConflict)
 		save(1, 2, nil)
-		if tok, err := s.Load(ctx, key); err != nil || tok.Generation != 2 {
-			t.Errorf("loaded %+v, %v", tok, err)
+		if got, err := s.Load(ctx, key); err != nil || got.Token.Generation != 2 {
+			t.Errorf("loaded %+v, %v", got, err)
 		}
 		s.Forget(key)
 		save(2, 3, refresher.ErrConflict)

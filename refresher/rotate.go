@@ -103,7 +103,7 @@ func (in *Instance) extendLease() {
 	in.mu.Lock()
 	kept, ttl := in.lease, in.policy().leaseTime()
 	in.mu.Unlock()
-	if kept, ok := kept.(Extender); ok {
+	if kept != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
 		defer cancel()
 		if err := kept.Extend(ctx, ttl); err != nil && !errors.Is(err, ErrHeld) {

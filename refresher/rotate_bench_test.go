@@ -71,8 +71,8 @@ func (w *windowed) Fetch(context.Context, refresher.Input) (refresher.Token, err
 	return refresher.Token{Value: secret.New("v"), ExpiresAt: w.answered.Add(time.Hour), Lasting: true}, nil
 }
 
-func (w *windowed) Save(ctx context.Context, key refresher.StoreKey, previous uint64, t refresher.Token) error {
-	err := w.MemoryStore.Save(ctx, key, previous, t)
+func (w *windowed) Save(ctx context.Context, key refresher.StoreKey, guard refresher.Guard, t refresher.Token) error {
+	err := w.MemoryStore.Save(ctx, key, guard, t)
 	w.save()
 	if took := time.Since(w.answered); !w.over.Load() {
 		select {

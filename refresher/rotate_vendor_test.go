@@ -177,17 +177,17 @@ func (p *process) fault(ctx context.Context, op string) error {
 // errLate is a fault of an operation that has happened all the same.
 var errLate = errors.New("the answer of the store is lost")
 
-func (p *process) Load(ctx context.Context, key refresher.StoreKey) (refresher.Token, error) {
+func (p *process) Load(ctx context.Context, key refresher.StoreKey) (refresher.Stored, error) {
 	p.at("before the load")
 	if err := p.fault(ctx, "load"); err != nil {
-		return refresher.Token{}, err
+		return refresher.Stored{}, err
 	}
 	t, err := p.store.Load(ctx, key)
 	p.at("after the load")
 	return t, err
 }
 
-func (p *process) Save(ctx context.Context, key refresher.StoreKey, previous uint64, t refresher.Token) error {
+func (p *process) Save(ctx context.Context, key refresher.StoreKey, guard refresher.Guard, t refresher.Token) error {
 	p.at("at the save")
 	p.mu.Lock()
 	p.saves++
@@ -196,11 +196,18 @@ func (p *process) Save(ctx context.Context, key refresher.StoreKey, previous uin
 	if late != nil && !errors.Is(late, errLate) {
 		return late
 	}
-	if err := p.store.Save(ctx, key, previous, t); err != nil {
+	if err := p.store.Save(ctx, key, guard, t); err != nil {
 		return err
 	}
 	p.at("after the save")
 	return late
+}
+
+func (p *process) Reject(ctx context.Context, key refresher.StoreKey, generation uint64) error {
+	if err := p.fault(ctx, "reject"); err != nil {
+		return err
+	}
+	return p.store.Reject(ctx, key, generation)
 }
 
 func (p *process) Acquire(ctx context.Context, key refresher.StoreKey, ttl time.Duration) (refresher.Lease, error) {
@@ -210,7 +217,10 @@ func (p *process) Acquire(ctx context.Context, key refresher.StoreKey, ttl time.
 	}
 	l, err := p.store.Acquire(ctx, key, ttl)
 	p.at("after the lease")
-	return processLease{l, p}, err
+	if err != nil {
+		return nil, err
+	}
+	return processLease{l, p}, nil
 }
 
 type processLease struct {
@@ -229,5 +239,5 @@ func (l processLease) Extend(ctx context.Context, ttl time.Duration) error {
 	if err := l.p.fault(ctx, "extend"); err != nil {
 		return err
 	}
-	return l.Lease.(refresher.Extender).Extend(ctx, ttl)
+	return l.Lease.Extend(ctx, ttl)
 }

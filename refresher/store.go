@@ -3,12 +3,13 @@ package refresher
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 )
 
 // StoreKey names an instance in a [Store]: a hash of everything that
-// identifies issuer and account.
+// identifies issuer and account, secrets by their values included. It stays in
+// the process: from the hash of a secret that can be guessed the secret could be
+// found. What is written elsewhere is an HMAC of it.
 type StoreKey [32]byte
 
 // Errors of a [Store].
@@ -18,8 +19,27 @@ var (
 	ErrHeld     = errors.New("another process is logging in")
 )
 
+// Stored is what a [Store] holds for one key.
+type Stored struct {
+	Token Token
+	// Rejected: an upstream refused this generation, and no newer one is there
+	// yet. It is not to be injected.
+	Rejected bool
+}
+
+// Guard is what must still be so for a [Store] to take a token.
+type Guard struct {
+	// Generation is the stored one; 0: there is no token.
+	Generation uint64
+	// Epoch is that of the [Lease] that the token was got under: nobody must
+	// have got the lease since. 0: the generation alone counts.
+	Epoch uint64
+}
+
 // Store keeps tokens beyond one instance's memory: for a restart, or for
-// replicas that share one login. Implementations are safe for concurrent use.
+// replicas that share one login. Implementations are safe for concurrent use,
+// and every method returns soon after ctx ends. The contract is tested by the
+// package store/storetest.
 //
 // The engine looks before it logs in: Load, adopt what is newer, else Acquire,
 // Load again (somebody may have logged in just before), log in, Save, Release.
@@ -27,112 +47,51 @@ var (
 // consistent: leases expire while a process is paused.
 //
 // A store is never in the way: when a method fails for other reasons than the
-// errors above, the engine works on without it. Tokens that rotate are the
-// exception: see [Policy].Rotates.
+// errors above, the engine works on without it. Tokens that rotate, and those
+// whose policy says so, are the exception: see [Policy].
+//
+// A store may also be a [Watcher] and a [Forgetter].
 type Store interface {
-	// Load returns the token of key, or [ErrNoToken].
-	Load(ctx context.Context, key StoreKey) (Token, error)
-	// Save stores t if the stored generation is still previous (0: no token),
-	// else returns [ErrConflict]. When it returns nil the token outlives the
-	// process, as far as the store outlives it at all: one on a disk has
-	// flushed it there. A token past its expiry may be dropped at any time,
-	// unless it is [Token].Lasting.
-	Save(ctx context.Context, key StoreKey, previous uint64, t Token) error
+	// Load returns what is stored for key, or [ErrNoToken].
+	Load(ctx context.Context, key StoreKey) (Stored, error)
+	// Save stores t if the guard holds; [ErrConflict] if the generation is
+	// another one, [ErrHeld] if another process got the lease since. When it
+	// returns nil the token outlives the process, as far as the store outlives
+	// it at all: one on a disk has flushed it there. A token past its expiry may
+	// be dropped at any time, unless it is [Token].Lasting. One that is saved is
+	// not rejected.
+	Save(ctx context.Context, key StoreKey, guard Guard, t Token) error
+	// Reject marks the stored token as rejected if it is of this generation, and
+	// else does nothing.
+	Reject(ctx context.Context, key StoreKey, generation uint64) error
 	// Acquire returns the right to log in, for at most ttl, or [ErrHeld].
 	Acquire(ctx context.Context, key StoreKey, ttl time.Duration) (Lease, error)
 }
 
-// Lease is the right to log in for one key.
+// Lease is the right to log in for one key. One goroutine uses it at a time.
 type Lease interface {
-	// Release gives the right back. It may be called after the lease ran out.
+	// Epoch numbers the leases of a key: a later one has a higher number, which
+	// is never 0.
+	Epoch() uint64
+	// Extend makes the lease end ttl from now, or returns [ErrHeld] if somebody
+	// else has got it since.
+	Extend(ctx context.Context, ttl time.Duration) error
+	// Release gives the right back. It may be called after the lease ran out, by
+	// itself or because another process took it, and takes it from nobody then.
 	Release()
 }
 
-// Extender is a [Lease] that can be kept for longer. Tokens that rotate profit
-// from it while their store takes no token: see [Policy].Rotates.
-type Extender interface {
-	// Extend makes the lease end ttl from now, or returns [ErrHeld] if it is
-	// lost.
-	Extend(ctx context.Context, ttl time.Duration) error
+// Watcher is a [Store] that tells when what it holds changes.
+type Watcher interface {
+	// Watch calls changed, until ctx ends, for keys that this process has loaded
+	// and that somebody saved or rejected. It may be called without need, and
+	// what happens while the store cannot be reached may be missed: whoever
+	// comes back calls it for all. changed does not block. Watch is called once.
+	Watch(ctx context.Context, changed func(StoreKey))
 }
 
-// MemoryStore is a [Store] within one process. Several engines may share one.
-type MemoryStore struct {
-	mu     sync.Mutex
-	tokens map[StoreKey]Token
-	leases map[StoreKey]*memoryLease
-}
-
-// NewMemoryStore returns an empty store.
-func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{tokens: map[StoreKey]Token{}, leases: map[StoreKey]*memoryLease{}}
-}
-
-// Load implements [Store].
-func (s *MemoryStore) Load(_ context.Context, key StoreKey) (Token, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, ok := s.tokens[key]
-	if !ok {
-		return Token{}, ErrNoToken
-	}
-	return t, nil
-}
-
-// Save implements [Store].
-func (s *MemoryStore) Save(_ context.Context, key StoreKey, previous uint64, t Token) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.tokens[key].Generation != previous {
-		return ErrConflict
-	}
-	t.memo = nil // texts rendered for one instance are no part of the token
-	s.tokens[key] = t
-	return nil
-}
-
-// Forget drops the token of key. The engine calls it for instances that it
-// evicts, so that a store in memory does not outgrow them.
-func (s *MemoryStore) Forget(key StoreKey) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.tokens, key)
-}
-
-// Acquire implements [Store].
-func (s *MemoryStore) Acquire(_ context.Context, key StoreKey, ttl time.Duration) (Lease, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	if held, ok := s.leases[key]; ok && now.Before(held.until) {
-		return nil, ErrHeld
-	}
-	l := &memoryLease{store: s, key: key, until: now.Add(ttl)}
-	s.leases[key] = l
-	return l, nil
-}
-
-type memoryLease struct {
-	store *MemoryStore
-	key   StoreKey
-	until time.Time
-}
-
-// Extend implements [Extender].
-func (l *memoryLease) Extend(_ context.Context, ttl time.Duration) error {
-	l.store.mu.Lock()
-	defer l.store.mu.Unlock()
-	if l.store.leases[l.key] != l {
-		return ErrHeld
-	}
-	l.until = time.Now().Add(ttl)
-	return nil
-}
-
-func (l *memoryLease) Release() {
-	l.store.mu.Lock()
-	defer l.store.mu.Unlock()
-	if l.store.leases[l.key] == l {
-		delete(l.store.leases, l.key)
-	}
+// Forgetter is a [Store] that is told of keys that this process has no use for
+// any more. Their tokens may stay for others.
+type Forgetter interface {
+	Forget(key StoreKey)
 }

@@ -267,8 +267,8 @@ func TestOffersAreSaved(t *testing.T) {
 		store.want(t, "c", 4)
 		in.Offer(rt.Token(t, in), offered("c", 20*time.Hour)) // a longer life is worth saving as well
 		synctest.Wait()
-		if got, _ := store.MemoryStore.Load(t.Context(), store.key()); got.Lifetime() != 20*time.Hour {
-			t.Errorf("stored lifetime %v, want 20h", got.Lifetime())
+		if got, _ := store.MemoryStore.Load(t.Context(), store.key()); got.Token.Lifetime() != 20*time.Hour {
+			t.Errorf("stored lifetime %v, want 20h", got.Token.Lifetime())
 		}
 		// A replica was first: what it saved is not overwritten, and adopted.
 		store.put(t, "peer", 9, 10*time.Hour)
