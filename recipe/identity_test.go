@@ -18,6 +18,9 @@ func keyText(p *TokenProgram) string {
 		if part.FromRequest {
 			value = fmt.Sprintf("<%s>", p.Params[part.Param].Name)
 		}
+		if part.File != nil {
+			value = part.File.String()
+		}
 		words = append(words, part.Name+"="+value)
 	}
 	return strings.Join(words, " ")
@@ -71,7 +74,7 @@ credentials:
 		{"literal", "app", "recipe=x token=app with.endpoint=https://h with.n=7", ""},
 		{"literal", "session", "recipe=x token=session with.endpoint=https://h with.user=anna with.pass=p needs.app.recipe=x needs.app.token=app needs.app.with.endpoint=https://h needs.app.with.n=7", ""},
 		{"literal", "aliased", "recipe=x token=aliased with.endpoint=https://h with.alias=@anna", ""},
-		{"file", "session", "recipe=x token=session with.endpoint=https://h with.user=anna with.pass file=file:" + path + " needs.app.recipe=x needs.app.token=app needs.app.with.endpoint=https://h", ""},
+		{"file", "session", "recipe=x token=session with.endpoint=https://h with.user=anna with.pass=file:" + path + " needs.app.recipe=x needs.app.token=app needs.app.with.endpoint=https://h", ""},
 		{"keyed", "app", "recipe=x token=app with.endpoint=https://h", ""},
 		{"keyed", "session", "recipe=x token=session with.endpoint=https://h with.user=<user> needs.app.recipe=x needs.app.token=app needs.app.with.endpoint=https://h", "user name-"},
 		{"keyed", "aliased", "recipe=x token=aliased with.endpoint=https://h with.alias=<alias>", "alias"},

@@ -155,7 +155,7 @@ func (t *TokenProgram) addKeyParam(i int) {
 	case bindConstant:
 		t.Key = append(t.Key, refresher.KeyPart{Name: name, Value: bound.text})
 	case bindFile:
-		t.Key = append(t.Key, refresher.KeyPart{Name: name + " file", Value: secret.New(bound.ref.String())})
+		t.Key = append(t.Key, refresher.KeyPart{Name: name, File: bound.ref})
 	case bindRequest:
 		t.Key = append(t.Key, refresher.KeyPart{Name: name, FromRequest: true, Param: slices.Index(t.requests, bound.req)})
 	case bindToken:

@@ -28,6 +28,9 @@ type Definition struct {
 	// [Input].Parents. Their pools belong to the same engine.
 	Parents []Parent
 	Source  Source
+	// Local: the token is of use to this process alone, or costs nothing to get,
+	// as one that is read from a file. It stays out of [Config].Store.
+	Local bool
 	// Revoker ends tokens that are given up for good; nil: they are left to
 	// expire. Not for tokens that other processes share.
 	Revoker Revoker
@@ -44,6 +47,11 @@ type KeyPart struct {
 	// Value is the fixed text. Secrets may stand here: printing it shows none,
 	// and only a hash of it leaves the definition.
 	Value secret.String
+	// File is where the text stands instead; nil: it is Value. In the process the
+	// part counts by the file's path, so that an instance goes on when the
+	// content changes, and in a store by the content: what another secret got is
+	// another account's.
+	File *secret.Ref
 	// FromRequest says that the value is that of Params[Param].
 	FromRequest bool
 	Param       int
@@ -92,11 +100,18 @@ func (l Limits) withDefaults() Limits {
 // on when d2 replaces d. Names are compared by whoever asks.
 func (d Definition) same(d2 Definition) bool {
 	sameParent := func(a, b Parent) bool { return a.Pool == b.Pool && slices.Equal(a.Params, b.Params) }
-	return sameKey(d.Key, d2.Key) && slices.Equal(d.Params, d2.Params) && slices.EqualFunc(d.Parents, d2.Parents, sameParent)
+	return d.Local == d2.Local && sameKey(d.Key, d2.Key) && slices.Equal(d.Params, d2.Params) && slices.EqualFunc(d.Parents, d2.Parents, sameParent)
 }
 
 func sameKey(a, b []KeyPart) bool {
 	return slices.EqualFunc(a, b, func(x, y KeyPart) bool {
-		return x.Name == y.Name && x.FromRequest == y.FromRequest && x.Param == y.Param && x.Value.Equal(y.Value)
+		return x.Name == y.Name && x.FromRequest == y.FromRequest && x.Param == y.Param && x.Value.Equal(y.Value) && samePlace(x.File, y.File)
 	})
+}
+
+func samePlace(a, b *secret.Ref) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.String() == b.String()
 }

@@ -64,6 +64,7 @@ type Config struct {
 // concurrently.
 type Engine struct {
 	store   Store
+	local   *MemoryStore // of tokens that stay in the process
 	observe func(Event)
 	rand    func() float64
 	now     func() time.Time
@@ -74,7 +75,8 @@ type Engine struct {
 	logins sync.WaitGroup
 	sched  *scheduler
 	beat   atomic.Int64 // the last round, nanoseconds since epoch
-	table  sync.Map     // StoreKey → *Instance; lookups are lock-free
+	table  sync.Map     // identity → *Instance; lookups are lock-free
+	news   *news        // of the store; nil: it tells none
 
 	// rooms guards which instances may be evicted, in which order, and who
 	// owns them. It is held for that alone, when an instance is made, evicted or
@@ -90,9 +92,9 @@ type Engine struct {
 
 // New returns an engine without any token. Nothing happens before [Engine.Run].
 func New(cfg Config) *Engine {
-	e := &Engine{store: cfg.Store, observe: cfg.Observe, rand: cfg.Rand, now: cfg.Now, sched: newScheduler()}
+	e := &Engine{store: cfg.Store, local: NewMemoryStore(), observe: cfg.Observe, rand: cfg.Rand, now: cfg.Now, sched: newScheduler()}
 	if e.store == nil {
-		e.store = NewMemoryStore()
+		e.store = e.local
 	}
 	if e.observe == nil {
 		e.observe = func(Event) {}
@@ -102,6 +104,9 @@ func New(cfg Config) *Engine {
 	}
 	if e.now == nil {
 		e.now = time.Now
+	}
+	if _, tells := e.store.(Watcher); tells && e.store != e.local {
+		e.news = newNews()
 	}
 	e.epoch = time.Now()
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -113,6 +118,7 @@ func New(cfg Config) *Engine {
 // It is called once.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.close()
+	e.watch()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	clock := e.readClocks()

@@ -51,7 +51,7 @@ type Event struct {
 	Signal         exchange.Signal
 	By             string
 	Rejection      Rejection
-	Op             string // StoreFailed: load, save or acquire
+	Op             string // StoreFailed: load, save, reject, acquire or extend
 }
 
 // Cause says who refused a token and how.

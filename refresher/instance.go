@@ -25,7 +25,7 @@ type current struct {
 // parents', then those of scheduler and login rate.
 type Instance struct {
 	engine *Engine
-	key    StoreKey
+	key    identity
 
 	owner  atomic.Pointer[owner]   // never nil; written with Engine.rooms and mu held
 	cur    atomic.Pointer[current] // nil: no token yet; written with mu held
@@ -65,7 +65,10 @@ type Instance struct {
 	sameness   int       // logins in a row that returned the value that was there
 	lastErr    *FetchError
 	success    time.Time // of the last login, by the wall clock
-	stored     uint64    // generation that the store was last seen to hold
+	storeKey   StoreKey  // the instance is listed for; zero: not yet
+	tokenKey   StoreKey  // of the token in service; zero: it is not to be stored
+	stored     uint64    // generation that the store was last seen to hold for tokenKey
+	ownSave    uint64    // generation that this process saved last
 	saveAt     time.Time // the token in service is to be saved then; zero: it is saved
 	saving     bool      // a save runs
 	unsaved    int       // saves that failed in a row
@@ -81,7 +84,7 @@ type refusedParent struct {
 	token  Token
 }
 
-func newInstance(e *Engine, key StoreKey, o *owner) *Instance {
+func newInstance(e *Engine, key identity, o *owner) *Instance {
 	in := &Instance{engine: e, key: key}
 	in.owner.Store(o)
 	in.pins.Store(1)

@@ -14,9 +14,10 @@ import (
 // job is one login to be made: for whom and with what. A reload may change both
 // while it runs, and does not change the job.
 type job struct {
-	owner *owner // its parents are pinned once more until the job is done
-	work  *work
-	input Input
+	owner   *owner // its parents are pinned once more until the job is done
+	work    *work
+	input   Input
+	repeats bool // a login that failed because a parent was refused
 }
 
 // done gives the job's pins back.
@@ -25,17 +26,21 @@ func (j *job) done() { release(j.owner.parents) }
 // outcome is what one login attempt came to. Exactly one of err, held and
 // token is set.
 type outcome struct {
+	key      StoreKey // where it is stored; zero: nowhere, because a secret changed
 	token    Token
-	adopted  bool  // from the store
-	replaced bool  // its expiry made no sense
-	unsaved  bool  // the store does not have it
-	held     bool  // another process is logging in
-	err      error // the source's
-	stored   uint64
-	lease    Lease // to be released at the end; nil: none
+	adopted  bool          // from the store
+	replaced bool          // its expiry made no sense
+	unsaved  bool          // the store does not have it
+	held     bool          // another process is logging in, or did just now
+	wait     time.Duration // of held: at least; 0: see heldRetry
+	err      error         // the source's
+	stored   uint64        // the generation in the store; 0: none
+	issued   time.Time     // when it was issued
+	lease    Lease         // to be released at the end; nil: none
 	took     time.Duration
 	broken   error // the store's, if it could not say what it holds
-	previous Token // a stored token that is newer than the instance's and expired, if it is Lasting
+	previous Token // a stored token that is newer than the instance's and of use for a login alone
+	refused  bool  // previous was
 }
 
 // login makes one attempt. It runs in a goroutine of its own, without a lock.
@@ -44,7 +49,7 @@ func (in *Instance) login(j job) {
 	start := time.Now()
 	got := in.obtain(j)
 	got.took = time.Since(start)
-	if got.err != nil {
+	if got.err != nil || got.held {
 		got.release()
 	}
 	switch {
@@ -53,7 +58,7 @@ func (in *Instance) login(j job) {
 	case got.err != nil:
 		in.fail(j, got)
 	case got.held:
-		in.hold()
+		in.hold(got.wait)
 	default:
 		in.succeed(got)
 		in.keepLease(&got)
@@ -73,38 +78,71 @@ func (o *outcome) release() {
 // obtain looks in the store before and after it gets the lease, and only then
 // logs in.
 func (in *Instance) obtain(j job) (got outcome) {
-	if in.load(&got) || got.stuck(j) {
+	ctx, pool := in.engine.ctx, j.owner.pool
+	got.key = pool.storeKey(j.input.Params)
+	in.listAs(got.key)
+	if j.input.Refused {
+		in.tellRefused(got.key, j.input.Previous)
+	}
+	if in.load(ctx, &got) || got.stuck(j) {
 		return got
 	}
-	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
-	lease, err := in.engine.store.Acquire(ctx, in.key, j.work.policy.leaseTime())
-	cancel()
-	switch {
-	case errors.Is(err, ErrHeld):
-		got.held = true
-		return got
-	case err != nil:
-		in.storeFailed("acquire", err)
-		got.broken = err
-	default:
-		got.lease = lease
-		// Somebody may have logged in between the look and the lease.
-		if in.load(&got) {
-			return got
-		}
-	}
-	if got.stuck(j) {
+	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.tooSoon(j, &got)) {
 		return got
 	}
 	if got.previous.Generation > j.input.Previous.Generation {
-		j.input.Previous, j.input.Refused = got.previous, false
+		j.input.Previous, j.input.Refused = got.previous, got.refused
 	}
+	stop := in.keepAlive(got.lease, j.work.policy)
+	defer stop()
 	got.token, got.err = in.fetch(j)
-	if got.err == nil {
-		got.token, got.replaced = believable(got.token, in.engine.now())
-		in.persist(&got)
+	if got.err != nil {
+		return got
 	}
+	got.token, got.replaced = believable(got.token, in.engine.now())
+	if pool.storeKey(j.input.Params) != got.key && !j.work.policy.Rotates {
+		got.key = StoreKey{} // a secret changed meanwhile, and whose token this is nobody knows
+		in.mu.Lock()
+		got.token.Generation = in.number(got.token, 0)
+		in.mu.Unlock()
+		return got
+	}
+	in.persist(&got, j.work.policy.Rotates)
 	return got
+}
+
+// acquire puts the lease into got. It reports false when nothing is to be done
+// without it.
+func (in *Instance) acquire(parent context.Context, j job, got *outcome) bool {
+	ctx, cancel := context.WithTimeout(parent, storeTimeout)
+	defer cancel()
+	lease, err := in.backing().Acquire(ctx, got.key, j.work.policy.leaseTime())
+	switch {
+	case errors.Is(err, ErrHeld):
+		got.held = true
+		return false
+	case err != nil:
+		in.storeFailed("acquire", err)
+		got.broken = err
+		return !got.stuck(j)
+	}
+	got.lease = lease
+	return true
+}
+
+// tooSoon holds a login that comes less than MinInterval after that of another
+// process, whose token is refused by now.
+func (in *Instance) tooSoon(j job, got *outcome) bool {
+	in.mu.Lock()
+	own := in.ownSave == got.stored
+	in.mu.Unlock()
+	if own || got.stored == 0 || j.repeats {
+		return false // the instance's own history has been looked at
+	}
+	interval := j.work.policy.MinInterval
+	got.wait = min(interval-in.engine.now().Sub(got.issued), interval) // whatever the other's clock says
+	got.held = got.wait > 0
+	return got.held
 }
 
 // fetch calls the source under its time-out. A panic in a source must not take
@@ -138,7 +176,7 @@ func (in *Instance) succeed(got outcome) {
 	now := time.Now()
 	repeated := in.repeat
 	in.repeat = nil
-	in.stored = got.stored
+	in.tokenKey, in.stored = got.key, got.stored
 	in.success = in.engine.now().Round(0)
 	if got.adopted && !in.always.Load() {
 		in.pool().logins.give()
@@ -323,14 +361,14 @@ func (in *Instance) asCause() string {
 	return "login " + p.def.Credential + "." + p.def.Token
 }
 
-// hold waits for the process that is logging in.
-func (in *Instance) hold() {
+// hold waits for the process that is logging in, for at least so long.
+func (in *Instance) hold(wait time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.running = false
 	in.admitted = true // the unit of the login rate was not used
 	in.outdated = in.outdated || in.renewing
-	in.notUntil = time.Now().Add(heldRetry)
+	in.notUntil = time.Now().Add(max(wait, heldRetry))
 	in.notify()
 	in.plan()
 }

@@ -10,21 +10,33 @@ const (
 	// storeTimeout bounds one operation of the store: a store is never in the
 	// way.
 	storeTimeout = time.Second
-	// leaseMargin is how much longer than a login its lease lasts.
+	// leaseMargin is how much longer than a login the lease lasts that nobody
+	// keeps alive.
 	leaseMargin = 5 * time.Second
+	// leaseTime is how long a lease lasts that is kept alive while the login runs:
+	// as long as others wait for a process that was killed.
+	leaseTime = 5 * time.Second
 	// heldRetry is how soon to look again when another process logs in.
 	heldRetry = 500 * time.Millisecond
 )
 
+// backing returns where the tokens of the instance are kept.
+func (in *Instance) backing() Store {
+	if in.pool().def.Local {
+		return in.engine.local
+	}
+	return in.engine.store
+}
+
 // load puts the stored token into got if it is newer than the instance's and
-// not expired, or the same with a longer life, and reports whether it did.
-// got.stored says what the store holds in any case.
-func (in *Instance) load(got *outcome) bool {
-	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
+// good for something, or the same with a longer life, and reports whether it
+// did. got.stored says what the store holds in any case. It ends with parent.
+func (in *Instance) load(parent context.Context, got *outcome) bool {
+	ctx, cancel := context.WithTimeout(parent, storeTimeout)
 	defer cancel()
-	found, err := in.engine.store.Load(ctx, in.key)
+	found, err := in.backing().Load(ctx, got.key)
 	t := found.Token
-	got.stored, got.broken = t.Generation, nil
+	got.stored, got.issued, got.broken = t.Generation, t.IssuedAt, nil
 	if err != nil {
 		if !errors.Is(err, ErrNoToken) {
 			in.storeFailed("load", err)
@@ -34,17 +46,32 @@ func (in *Instance) load(got *outcome) bool {
 		return false
 	}
 	switch newer := t.Generation > in.generation(); {
-	case t.Value.IsEmpty() || !newer && !in.lengthens(t):
+	case t.Value.IsEmpty() || !newer && (found.Rejected || !in.lengthens(t)):
+		if found.Rejected {
+			in.refusedElsewhere(t)
+		}
 		return false
-	case t.ExpiredAt(in.engine.now()):
+	case found.Rejected || t.ExpiredAt(in.engine.now()):
 		if newer && t.Lasting {
-			got.previous = t
+			got.previous, got.refused = t, found.Rejected
 		}
 		return false
 	}
 	t.IssuedAt, t.ExpiresAt = t.IssuedAt.Round(0), t.ExpiresAt.Round(0) // the wall clock alone decides
 	got.token, got.adopted, got.replaced, got.unsaved = t, true, false, false
 	return true
+}
+
+// refusedElsewhere takes the token in service out of it if t is that one:
+// another process was refused with it.
+func (in *Instance) refusedElsewhere(t Token) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	cur := in.cur.Load()
+	if cur != nil && cur.usable && cur.token.Generation == t.Generation && cur.token.Value.Equal(t.Value) {
+		in.cur.Store(&current{token: cur.token, usable: false})
+		in.plan()
+	}
 }
 
 // lengthens reports whether t is the token in service, with a longer life:
@@ -81,23 +108,34 @@ func (in *Instance) number(t Token, stored uint64) uint64 {
 }
 
 // persist gives the token its generation and saves it. Another process's newer
-// token takes its place; a store that fails is not in the way.
-func (in *Instance) persist(got *outcome) {
+// token takes its place; a store that fails is not in the way. Where another
+// process has taken over the lease, its token is to come: this one is given up,
+// because the later login may have ended it.
+func (in *Instance) persist(got *outcome, rotates bool) {
+	guard := Guard{}
+	if got.lease != nil && !rotates { // what rotates is saved whoever has the lease: the next one needs it
+		guard.Epoch = got.lease.Epoch()
+	}
 	for range 3 {
 		in.mu.Lock()
 		got.token.Generation = in.number(got.token, got.stored)
 		in.mu.Unlock()
-		err := in.store(got.stored, got.token)
-		if err == nil {
+		guard.Generation = got.stored
+		switch err := in.store(got.key, guard, got.token); {
+		case err == nil:
 			got.stored = got.token.Generation
 			return
-		}
-		if !errors.Is(err, ErrConflict) {
+		case errors.Is(err, ErrHeld):
+			if !in.load(context.WithoutCancel(in.engine.ctx), got) {
+				got.token, got.held = Token{}, true
+			}
+			return
+		case !errors.Is(err, ErrConflict):
 			in.storeFailed("save", err)
 			got.unsaved = true
 			return
 		}
-		if in.load(got) {
+		if in.load(context.WithoutCancel(in.engine.ctx), got) {
 			return
 		}
 	}
@@ -107,15 +145,40 @@ func (in *Instance) persist(got *outcome) {
 
 // store saves t, also when the engine is ending: a token that was issued is not
 // thrown away.
-func (in *Instance) store(previous uint64, t Token) error {
+func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
 	defer cancel()
-	return in.engine.store.Save(ctx, in.key, Guard{Generation: previous}, t)
+	err := in.backing().Save(ctx, key, guard, t)
+	if err == nil {
+		in.mu.Lock()
+		in.ownSave = t.Generation
+		in.mu.Unlock()
+	}
+	return err
+}
+
+// tellRefused has the store know that a token was refused, so that no other
+// process uses it.
+func (in *Instance) tellRefused(key StoreKey, t Token) {
+	in.mu.Lock()
+	stored := in.tokenKey == key // else a secret has changed since, and the store has another token of that number
+	in.mu.Unlock()
+	if !stored {
+		return
+	}
+	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
+	defer cancel()
+	if err := in.backing().Reject(ctx, key, t.Generation); err != nil {
+		in.storeFailed("reject", err)
+	}
 }
 
 // planSave has the token in service saved: soon, or after a back-off when a
 // save just failed. It is called with in.mu held; in.plan must follow.
 func (in *Instance) planSave(now time.Time, failed bool) {
+	if in.tokenKey == (StoreKey{}) {
+		return // it belongs to a secret that has changed
+	}
 	in.saveAt = now
 	if failed {
 		in.unsaved++
@@ -137,17 +200,17 @@ func (in *Instance) claimSave(now time.Time) bool {
 // its own, without a lock.
 func (in *Instance) save() {
 	in.mu.Lock()
-	t, previous := in.cur.Load().token, in.stored
+	t, previous, key := in.cur.Load().token, in.stored, in.tokenKey
 	in.mu.Unlock()
 	in.extendLease()
-	err := in.store(previous, t)
+	err := in.store(key, Guard{Generation: previous}, t)
 	if err == nil {
 		in.endSave(&outcome{stored: t.Generation})
 		return
 	}
-	got := outcome{unsaved: true, stored: previous}
+	got := outcome{key: key, unsaved: true, stored: previous}
 	if errors.Is(err, ErrConflict) {
-		if in.load(&got) {
+		if in.load(context.WithoutCancel(in.engine.ctx), &got) {
 			in.adoptStored(got)
 		}
 		// What is as new as this token stays: the next login finds it.
@@ -162,10 +225,15 @@ func (in *Instance) save() {
 // newer one is in service by now.
 func (in *Instance) adoptStored(got outcome) {
 	in.mu.Lock()
-	if got.token.Generation <= in.generation() {
+	if got.token.Generation < in.generation() || got.token.Generation == in.generation() && !in.lengthens(got.token) {
 		in.mu.Unlock()
 		return
 	}
+	if in.admitted { // for a login that is not needed any more
+		in.admitted = false
+		in.pool().logins.give()
+	}
+	in.tokenKey, in.stored = got.key, got.stored
 	in.success = in.engine.now().Round(0)
 	children := in.publish(got.token)
 	ev := in.event(Adopted)

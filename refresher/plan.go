@@ -213,7 +213,7 @@ func (in *Instance) prepare(now time.Time) (job, bool) {
 	for _, parent := range o.parents {
 		parent.pin() // they are pinned already, so none is gone
 	}
-	j := job{owner: o, work: o.pool.work.Load(), input: Input{Params: *o.params.Load(), Parents: tokens}}
+	j := job{owner: o, work: o.pool.work.Load(), input: Input{Params: *o.params.Load(), Parents: tokens}, repeats: in.repeat != nil}
 	j.input.Anew = in.renewing
 	if cur := in.cur.Load(); cur != nil {
 		j.input.Previous, j.input.Refused = cur.token, !cur.usable

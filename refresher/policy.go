@@ -40,8 +40,8 @@ type Policy struct {
 	// count as a renewal; the value is in service again and its refusals are
 	// passed on until the back-off is over.
 	SameValueBacksOff bool
-	// PreviousDies: a new token kills the one before. It changes nothing within
-	// one process.
+	// PreviousDies: a new token kills the one before. It changes nothing by
+	// itself: see HoldsOnOutage.
 	PreviousDies bool
 	// MaxPerHour bounds logins; reached, the next one waits. 0: none.
 	MaxPerHour int
@@ -49,6 +49,10 @@ type Policy struct {
 	// as a rotating refresh token, and gets the next one. The store is then in
 	// the way: see rotate.go.
 	Rotates bool
+	// HoldsOnOutage: no login starts while the store does not answer; the current
+	// token is served meanwhile. Without it logins go on without the store, and
+	// each process has a token of its own for a while.
+	HoldsOnOutage bool
 	// RenewsInPlace: a login before the token is refused lengthens the life of
 	// the value that is there, so that the same value again is no sign of a
 	// login in vain.
@@ -120,11 +124,15 @@ func unit(x float64) float64 {
 //	transient   1s    2s    4s    8s             60s
 //	throttled   as transient, at least the upstream's Retry-After (at most 1h)
 //	permanent   1m    2m    4m    8m             15m
+//	the store   1s    2s    4s    4s             4s, while a login waits for it
 func (p Policy) Delay(failures int, err error, r float64) time.Duration {
 	initial, limit := time.Second, time.Minute
 	var fetch *FetchError
 	if errors.As(err, &fetch) && fetch.Class == Permanent {
 		initial, limit = time.Minute, 15*time.Minute
+	}
+	if fetch != nil && fetch.outage {
+		failures = min(failures, 3)
 	}
 	b := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(initial),

@@ -80,7 +80,7 @@ func (p *Pool) Instance(params Params) (*Instance, error) {
 }
 
 func (p *Pool) find(params Params) (*Instance, error) {
-	key := p.key(params)
+	key := p.identity(params)
 	if in := p.pinned(key, params); in != nil {
 		if !p.claims(in) {
 			return in, nil
@@ -94,7 +94,7 @@ func (p *Pool) find(params Params) (*Instance, error) {
 func (p *Pool) claims(in *Instance) bool { return in.orphan() && p.inService.Load() }
 
 // pinned returns the instance of key with one more pin, or nil.
-func (p *Pool) pinned(key StoreKey, params Params) *Instance {
+func (p *Pool) pinned(key identity, params Params) *Instance {
 	v, ok := p.engine.table.Load(key)
 	if !ok {
 		return nil
@@ -115,7 +115,7 @@ func (p *Pool) pinned(key StoreKey, params Params) *Instance {
 
 // make makes the instance of key, or claims an orphan of that key, unless
 // somebody else just did.
-func (p *Pool) make(key StoreKey, params Params) (*Instance, error) {
+func (p *Pool) make(key identity, params Params) (*Instance, error) {
 	parents, err := p.pinParents(params)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (p *Pool) make(key StoreKey, params Params) (*Instance, error) {
 // insert finds room for one more instance and puts it into the table, with that
 // owner. Somebody else's instance of that key is returned instead if it came
 // first; owns says which.
-func (p *Pool) insert(key StoreKey, o *owner) (in *Instance, owns bool, err error) {
+func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err error) {
 	evicted := 0
 	p.engine.rooms.Lock()
 	defer func() {
@@ -232,21 +232,39 @@ func (p *Pool) Renew() {
 	}
 }
 
-// key hashes everything that identifies issuer and account. Each part is
-// preceded by its length, so that no two lists of parts read the same.
-func (p *Pool) key(params Params) StoreKey {
-	buf := make([]byte, 0, 512)
+// identity names an instance in the process: a hash of everything that
+// identifies issuer and account, where files count by their paths.
+type identity [32]byte
+
+func (p *Pool) identity(params Params) identity {
+	return sha256.Sum256(p.appendKey(make([]byte, 0, 512), params, false))
+}
+
+// storeKey names an instance in a store. Files count by what was read of them
+// last, as a text in the configuration would.
+func (p *Pool) storeKey(params Params) StoreKey {
+	return sha256.Sum256(p.appendKey(make([]byte, 0, 512), params, true))
+}
+
+// appendKey appends the parts of the key. Each name and value is preceded by its
+// length, so that no two lists of parts read the same.
+func (p *Pool) appendKey(buf []byte, params Params, byValue bool) []byte {
 	for _, part := range p.def.Key {
-		value := part.Value.Reveal()
-		if part.FromRequest {
+		name, value := part.Name, part.Value.Reveal()
+		switch {
+		case part.FromRequest:
 			value = params[part.Param]
+		case part.File != nil && byValue:
+			value = part.File.Current().Reveal()
+		case part.File != nil:
+			name, value = name+" file", part.File.String()
 		}
-		buf = binary.AppendUvarint(buf, uint64(len(part.Name)))
-		buf = append(buf, part.Name...)
+		buf = binary.AppendUvarint(buf, uint64(len(name)))
+		buf = append(buf, name...)
 		buf = binary.AppendUvarint(buf, uint64(len(value)))
 		buf = append(buf, value...)
 	}
-	return sha256.Sum256(buf)
+	return buf
 }
 
 // Status returns what may be shown of the pool. An instance that another pool

@@ -87,7 +87,9 @@ func (in *Instance) revokeAside() {
 		return
 	}
 	in.engine.start(func() {
-		ctx, cancel := context.WithTimeout(in.engine.ctx, revokeTimeout)
+		// The engine's end waits for it: a token that nobody will use any more
+		// is not left behind.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), revokeTimeout)
 		defer cancel()
 		in.revoke(ctx)
 	})

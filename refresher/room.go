@@ -86,9 +86,7 @@ func (e *Engine) evict(in *Instance) bool {
 	e.table.CompareAndDelete(in.key, in)
 	in.leaveRoom()
 	release(in.owner.Load().parents)
-	if f, ok := e.store.(interface{ Forget(StoreKey) }); ok {
-		f.Forget(in.key)
-	}
+	in.unlist(in.storeKey)
 	return true
 }
 

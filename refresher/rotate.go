@@ -35,10 +35,18 @@ var errUnsaved = errors.New("the store does not take the new refresh token, whic
 // stuck makes the failure of a login that cannot go on without the store, and
 // reports whether there is one.
 func (o *outcome) stuck(j job) bool {
-	if o.broken == nil || !j.work.policy.Rotates {
+	var without string
+	switch p := j.work.policy; {
+	case o.broken == nil:
+		return false
+	case p.Rotates:
+		without = "a refresh token that is good for one use might be used twice"
+	case p.HoldsOnOutage:
+		without = "a login might end the token that other processes use"
+	default:
 		return false
 	}
-	o.err = &FetchError{Class: Transient, Err: fmt.Errorf("the store does not answer, and without it a refresh token that is good for one use might be used twice: %w", o.broken)}
+	o.err = &FetchError{Class: Transient, outage: true, Err: fmt.Errorf("the store does not answer, and without it %s: %w", without, o.broken)}
 	return true
 }
 
@@ -85,7 +93,7 @@ func (p Policy) leaseTime() time.Duration {
 	if p.Rotates {
 		return p.Timeout + 3*leaseMargin
 	}
-	return p.Timeout + leaseMargin
+	return leaseTime
 }
 
 // keepLease takes the lease out of got if the token is to be saved under it.
@@ -104,12 +112,47 @@ func (in *Instance) extendLease() {
 	kept, ttl := in.lease, in.policy().leaseTime()
 	in.mu.Unlock()
 	if kept != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
-		defer cancel()
-		if err := kept.Extend(ctx, ttl); err != nil && !errors.Is(err, ErrHeld) {
-			in.storeFailed("acquire", err)
-		}
+		in.extend(context.WithoutCancel(in.engine.ctx), kept, ttl)
 	}
+}
+
+// keepAlive extends the lease until stop is called. Others wait for a process
+// that was killed no longer than the lease lasts.
+func (in *Instance) keepAlive(l Lease, p Policy) (stop func()) {
+	if l == nil || p.Rotates || in.backing() == in.engine.local {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(in.engine.ctx))
+	var kept sync.WaitGroup
+	kept.Go(func() {
+		tick := time.NewTicker(leaseTime / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if !in.extend(ctx, l, leaseTime) {
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		kept.Wait()
+	}
+}
+
+// extend makes one attempt, and reports false when the lease is lost.
+func (in *Instance) extend(parent context.Context, l Lease, ttl time.Duration) bool {
+	ctx, cancel := context.WithTimeout(parent, storeTimeout)
+	defer cancel()
+	err := l.Extend(ctx, ttl)
+	if err != nil && !errors.Is(err, ErrHeld) && parent.Err() == nil {
+		in.storeFailed("extend", err)
+	}
+	return !errors.Is(err, ErrHeld)
 }
 
 // releaseKept gives the kept lease back.
@@ -127,6 +170,7 @@ func (in *Instance) releaseKept() {
 // nothing else happens any more.
 func (e *Engine) saveRotated() {
 	var all sync.WaitGroup
+	slots := make(chan struct{}, revocations)
 	e.table.Range(func(_, v any) bool {
 		in := v.(*Instance)
 		in.mu.Lock()
@@ -134,7 +178,11 @@ func (e *Engine) saveRotated() {
 		in.saveAt = time.Time{}
 		in.mu.Unlock()
 		if must {
-			all.Go(in.save)
+			slots <- struct{}{}
+			all.Go(func() {
+				defer func() { <-slots }()
+				in.save()
+			})
 		}
 		return true
 	})

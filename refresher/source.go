@@ -75,6 +75,8 @@ type FetchError struct {
 	// tokens. The failure is then [Transient], whatever Class says.
 	Refused []int
 	Err     error
+
+	outage bool // it waits for the store
 }
 
 func (e *FetchError) Error() string {

@@ -71,7 +71,7 @@ type Store interface {
 // Lease is the right to log in for one key. One goroutine uses it at a time.
 type Lease interface {
 	// Epoch numbers the leases of a key: a later one has a higher number, which
-	// is never 0.
+	// is never 0. It may be called at any time.
 	Epoch() uint64
 	// Extend makes the lease end ttl from now, or returns [ErrHeld] if somebody
 	// else has got it since.
@@ -93,5 +93,6 @@ type Watcher interface {
 // Forgetter is a [Store] that is told of keys that this process has no use for
 // any more. Their tokens may stay for others.
 type Forgetter interface {
+	// Forget does no I/O.
 	Forget(key StoreKey)
 }
