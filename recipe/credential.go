@@ -184,6 +184,10 @@ func (t *TokenProgram) Reads(file *secret.Ref) bool {
 	return t.file == file || slices.ContainsFunc(t.mentioned, func(i int) bool { return t.cred.bindings[i].ref == file })
 }
 
+// Local reports whether the token comes from this machine, and not by a request
+// that other processes need not make as well.
+func (t *TokenProgram) Local() bool { return t.decl.origin != nil }
+
 // ParentRef is a token that a login needs.
 type ParentRef struct {
 	Credential *Credential

@@ -143,14 +143,23 @@ func (c *Change) check(d Definition) error {
 // starts no login itself. It may be called before Run. After [ErrStale] and
 // [ErrClosed] nothing has changed.
 func (c *Change) Commit() error {
+	gone, err := c.commit()
+	for _, in := range gone {
+		in.revokeAside()
+	}
+	return err
+}
+
+// commit also returns the instances that there was no room for any more.
+func (c *Change) commit() (gone []*Instance, _ error) {
 	e := c.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.closed:
-		return ErrClosed
+		return nil, ErrClosed
 	case e.commits != c.began:
-		return ErrStale
+		return nil, ErrStale
 	}
 	e.commits++
 	fresh, retired := e.replacePools(c)
@@ -170,8 +179,7 @@ func (c *Change) Commit() error {
 		p.retire()
 		room = max(room, p.work.Load().limits.Max)
 	}
-	e.limitOrphans(room)
-	return nil
+	return e.limitOrphans(room), nil
 }
 
 // replacePools notes which pools are in service from now on, and tells the new
@@ -196,12 +204,18 @@ func (e *Engine) replacePools(c *Change) (fresh, retired []*Pool) {
 	return fresh, retired
 }
 
-// limitOrphans has those go that nobody used for longest.
-func (e *Engine) limitOrphans(most int) {
+// limitOrphans has those go that nobody used for longest, and returns them.
+func (e *Engine) limitOrphans(most int) (gone []*Instance) {
 	e.rooms.Lock()
 	defer e.rooms.Unlock()
-	for len(e.orphans) > most && e.evictOldest(&e.orphans) {
+	for len(e.orphans) > most {
+		in := e.evictOldest(&e.orphans)
+		if in == nil {
+			break
+		}
+		gone = append(gone, in)
 	}
+	return gone
 }
 
 func (p *Pool) name() tokenName { return tokenName{p.def.Credential, p.def.Token} }

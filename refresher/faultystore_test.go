@@ -144,7 +144,24 @@ func (s *faultyStore) Acquire(ctx context.Context, key refresher.StoreKey, ttl t
 	if err := s.enter(ctx, "acquire", key); err != nil {
 		return nil, err
 	}
-	return s.MemoryStore.Acquire(ctx, key, ttl)
+	l, err := s.MemoryStore.Acquire(ctx, key, ttl)
+	if err != nil {
+		return nil, err
+	}
+	return faultyLease{l, s, key}, nil
+}
+
+type faultyLease struct {
+	refresher.Lease
+	store *faultyStore
+	key   refresher.StoreKey
+}
+
+func (l faultyLease) Extend(ctx context.Context, ttl time.Duration) error {
+	if err := l.store.enter(ctx, "extend", l.key); err != nil {
+		return err
+	}
+	return l.Lease.Extend(ctx, ttl)
 }
 
 // put saves a token of another replica, over what is there.

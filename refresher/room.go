@@ -18,7 +18,7 @@ func (p *Pool) makeRoom(login bool) (evicted int, err error) {
 	}
 	// More than one has to go where a reload has made the room smaller.
 	for most := p.work.Load().limits.Max; len(p.recent) >= most; evicted++ {
-		if !p.engine.evictOldest(&p.recent) {
+		if p.engine.evictOldest(&p.recent) == nil {
 			return evicted, p.limited("instances", time.Second)
 		}
 	}
@@ -30,9 +30,9 @@ func (p *Pool) limited(reason string, wait time.Duration) error {
 }
 
 // evictOldest evicts the least recently used instance without pins, waiters or
-// a running login. The heap is brought up to date on the way, so that a use
+// a running login, and returns it, or nil if there is none. The heap is brought up to date on the way, so that a use
 // costs nothing but noting its time. It is called with Engine.rooms held.
-func (e *Engine) evictOldest(room *recency) bool {
+func (e *Engine) evictOldest(room *recency) *Instance {
 	now := int64(time.Since(e.epoch))
 	// Each instance is looked at twice at most: once to learn that it was used
 	// since it was listed, once to learn that somebody needs it now.
@@ -43,7 +43,7 @@ func (e *Engine) evictOldest(room *recency) bool {
 		case used > in.listed:
 			in.listed = used
 		case e.evict(in):
-			return true
+			return in
 		default:
 			// In use at this moment. It goes behind all others, also behind
 			// those of the same time.
@@ -51,7 +51,7 @@ func (e *Engine) evictOldest(room *recency) bool {
 		}
 		heap.Fix(room, 0)
 	}
-	return false
+	return nil
 }
 
 // evictIdle evicts in if it is still unused since its deadline.

@@ -30,7 +30,7 @@ func addTokens(change *refresher.Change, cfg *config.Config, userAgent string, l
 			}
 			d := refresher.Definition{
 				Credential: c.Name, Token: t.Name, Recipe: c.Program.Recipe().Name,
-				Key: t.Key, Params: t.Params, Source: source, Policy: t.Policy, Limits: c.Limits,
+				Key: t.Key, Params: t.Params, Source: source, Policy: t.Policy, Limits: c.Limits, Local: t.Local(),
 			}
 			if t.Revokes() && isAlone(cfg, c.Name) {
 				d.Revoker = source
