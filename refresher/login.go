@@ -49,6 +49,7 @@ func (in *Instance) login(j job) {
 	start := time.Now()
 	got := in.obtain(j)
 	got.took = time.Since(start)
+	got.held = got.held || got.adopted && in.knows(got.token)
 	if got.err != nil || got.held {
 		got.release()
 	}

@@ -76,12 +76,13 @@ func (e *Engine) watch() {
 	}
 }
 
-// hear looks into the store, unless the instance is about to do so anyway or
-// nobody wants its token.
+// hear looks into the store, unless nobody wants the token. It does so also while
+// a login runs, which may take long, and fail: what the login gets is published
+// after what is found here.
 func (in *Instance) hear() {
 	in.mu.Lock()
 	got := outcome{key: in.storeKey}
-	idle := in.running || in.gone() || !in.wanted()
+	idle := in.gone() || !in.wanted()
 	in.mu.Unlock()
 	if idle || !in.load(in.engine.ctx, &got) {
 		return

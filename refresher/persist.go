@@ -43,9 +43,15 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 			got.broken = err
 		}
 		got.stored = 0
+	}
+	in.noteLoss(got.stored)
+	if err != nil {
 		return false
 	}
-	switch newer := t.Generation > in.generation(); {
+	in.mu.Lock()
+	newer := t.Generation > in.generation() || in.replaces(found, got.key)
+	in.mu.Unlock()
+	switch {
 	case t.Value.IsEmpty() || !newer && (found.Rejected || !in.lengthens(t)):
 		if found.Rejected {
 			in.refusedElsewhere(t)
@@ -60,6 +66,36 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	t.IssuedAt, t.ExpiresAt = t.IssuedAt.Round(0), t.ExpiresAt.Round(0) // the wall clock alone decides
 	got.token, got.adopted, got.replaced, got.unsaved = t, true, false, false
 	return true
+}
+
+// noteLoss forgets what this process saved once the store holds less than that:
+// it lost its data and counts anew.
+func (in *Instance) noteLoss(stored uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if stored < in.ownSave {
+		in.ownSave = 0
+	}
+}
+
+// replaces reports whether the stored token is to be adopted though its number is
+// not higher: the store lost its data and counts anew, and the token in service
+// is good for nothing. It is called with in.mu held.
+func (in *Instance) replaces(found Stored, key StoreKey) bool {
+	cur := in.cur.Load()
+	if _, usable := in.peek(); usable || cur == nil || found.Rejected || in.tokenKey != key {
+		return false
+	}
+	// While a save is due the store holds less because it lacks this one.
+	counted := in.saveAt.IsZero() && !in.saving && found.Token.Generation <= in.stored
+	return counted && !found.Token.Value.Equal(cur.token.Value)
+}
+
+// knows reports whether t came into service since it was loaded, and was perhaps
+// refused since: the store may be yet to know that.
+func (in *Instance) knows(t Token) bool {
+	cur := in.cur.Load()
+	return cur != nil && cur.token.Generation >= t.Generation && cur.token.Value.Equal(t.Value) && !in.lengthens(t)
 }
 
 // refusedElsewhere takes the token in service out of it if t is that one:
@@ -148,13 +184,18 @@ func (in *Instance) persist(got *outcome, rotates bool) {
 func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
 	defer cancel()
+	in.noteSave(t.Generation) // before it is announced
 	err := in.backing().Save(ctx, key, guard, t)
-	if err == nil {
-		in.mu.Lock()
-		in.ownSave = t.Generation
-		in.mu.Unlock()
+	if err != nil {
+		in.noteSave(0)
 	}
 	return err
+}
+
+func (in *Instance) noteSave(generation uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.ownSave = generation
 }
 
 // tellRefused has the store know that a token was refused, so that no other
@@ -221,19 +262,25 @@ func (in *Instance) save() {
 	in.endSave(&got)
 }
 
-// adoptStored publishes a token that the store was found to hold, unless a
-// newer one is in service by now.
+// adoptStored publishes a token that the store was found to hold, unless one
+// that is as new came into service meanwhile.
 func (in *Instance) adoptStored(got outcome) {
 	in.mu.Lock()
-	if got.token.Generation < in.generation() || got.token.Generation == in.generation() && !in.lengthens(got.token) {
+	stored := got.token.Generation
+	newer := stored > in.generation() || in.lengthens(got.token) || in.replaces(Stored{Token: got.token}, got.key)
+	if !newer || in.ownSave == stored { // what a login under way saved it publishes itself
 		in.mu.Unlock()
 		return
 	}
+	got.token.Generation = max(stored, in.number(got.token, 0))
 	if in.admitted { // for a login that is not needed any more
 		in.admitted = false
 		in.pool().logins.give()
 	}
 	in.tokenKey, in.stored = got.key, got.stored
+	if got.token.Generation != stored {
+		in.planSave(time.Now(), false)
+	}
 	in.success = in.engine.now().Round(0)
 	children := in.publish(got.token)
 	ev := in.event(Adopted)

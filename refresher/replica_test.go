@@ -40,9 +40,13 @@ func TestReplicasMakeOneLogin(t *testing.T) {
 		// All are refused at once. Some may know it from the others already.
 		var wg sync.WaitGroup
 		calls := src.Calls()
+		var refused []refresher.Token
 		for _, in := range replicas {
-			tok := rt.Token(t, in)
+			refused = append(refused, rt.Token(t, in))
+		}
+		for i, in := range replicas {
 			wg.Go(func() {
+				tok := refused[i]
 				if r := in.Reject(tok, refresher.Cause{By: "r"}); r == refresher.OverBudget {
 					t.Errorf("the refusal was %v", r)
 				}

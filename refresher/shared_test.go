@@ -370,3 +370,52 @@ func (s *slowStore) Load(ctx context.Context, key refresher.StoreKey) (refresher
 	s.mu.Unlock()
 	return s.MemoryStore.Load(ctx, key)
 }
+
+// What a store tells of while a login runs counts at once, whatever becomes of
+// the login.
+func TestNewsDuringALogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, rt.Script(t, rt.OK("a", time.Hour), rt.Fail(refresher.Permanent).After(9*time.Second)), refresher.Policy{})
+		rt.WantToken(t, in, "a")
+		time.Sleep(48*time.Minute + time.Second) // the second login runs
+		if err := store.MemoryStore.Reject(t.Context(), store.key(), 1); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		rt.WantNone(t, in)
+		time.Sleep(time.Second)
+		store.put(t, "peer", 2, time.Hour)
+		synctest.Wait()
+		rt.WantToken(t, in, "peer")
+		time.Sleep(10 * time.Second)
+		rt.WantToken(t, in, "peer")
+	})
+}
+
+// A store that lost its data counts anew. What a process got since is adopted by
+// those whose token is no good, whatever its number.
+func TestStoreThatLostItsData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := numbered(t, time.Hour)
+		in, _ := sharing(t, store, src, refresher.Policy{})
+		for range 5 {
+			wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+			rt.Token(t, in)
+			time.Sleep(40 * time.Second)
+		}
+		store.want(t, "v6", 6)
+		store.Forget(store.key())
+		store.put(t, "peer", 1, time.Hour)
+		synctest.Wait()
+		rt.WantToken(t, in, "v6")
+		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+		if tok := rt.WantToken(t, in, "peer"); tok.Generation != 7 {
+			t.Errorf("generation %d, want 7", tok.Generation)
+		}
+		src.WantCalls(6)
+		synctest.Wait()
+		store.want(t, "peer", 7)
+	})
+}
