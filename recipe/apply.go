@@ -48,11 +48,10 @@ type errorRule struct {
 	message []extractor
 }
 
-func parseClass(v yamldoc.Value) refresher.Class {
-	if v.IsZero() {
-		return refresher.Transient
-	}
-	word, _ := v.OneOf("permanent", "throttled", "transient")
+// parseClass reads class.
+func parseClass(o yamldoc.Object) refresher.Class {
+	o.Require("class")
+	word, _ := o.OneOf("class")
 	switch word {
 	case "permanent":
 		return refresher.Permanent
@@ -65,23 +64,21 @@ func parseClass(v yamldoc.Value) refresher.Class {
 // parseInjection reads an entry of `inject`. r is nil for a route's, where
 // nothing is left to decide by parameters.
 func parseInjection(v yamldoc.Value, names resolver, r *Recipe) (d injection, ok bool) {
-	keys := []string{"header", "query", "cookie", "value", "mode"}
+	keys := RouteInjectShape()
 	if r != nil {
-		keys = append(keys, "when")
+		keys = injectShape()
 	}
-	o := v.Object(keys...)
+	o := v.Object(keys)
 	d.at = v
 	d.name, ok = parseName(o)
 	if ok {
 		ok = checkInjected(v, d.name)
 	}
-	if w := o.Get("when"); !w.IsZero() {
-		d.when = parseCondition(w, r)
+	if r != nil && o.Has("when") {
+		d.when = parseCondition(o.Get("when"), r)
 	}
-	if m := o.Get("mode"); !m.IsZero() {
-		word, _ := m.OneOf("set", "default")
-		d.ifAbsent = word == "default"
-	}
+	mode, _ := o.OneOf("mode")
+	d.ifAbsent = mode == "default"
 	value := o.Require("value")
 	if value.IsZero() {
 		return d, false
@@ -147,7 +144,7 @@ func parseName(o yamldoc.Object) (n exchange.Name, ok bool) {
 func parseNames(v yamldoc.Value) []exchange.Name {
 	var names []exchange.Name
 	for _, item := range v.List(false) {
-		n, ok := parseName(item.Object("header", "query", "cookie"))
+		n, ok := parseName(item.Object(placeShape()))
 		if !ok {
 			continue
 		}
@@ -162,28 +159,26 @@ func parseNames(v yamldoc.Value) []exchange.Name {
 
 // parseRefusal reads an entry of `refused`; find resolves its token.
 func parseRefusal(v yamldoc.Value, find func(yamldoc.Value) (target, bool), r *Recipe) (refusal, bool) {
-	keys := routeMatcherKeys()
+	keys := RouteRefusedShape()
 	if r != nil {
-		keys = matcherKeys()
+		keys = refusedShape()
 	}
-	o := v.Object(append(keys, "token")...)
+	o := v.Object(keys)
 	to, ok := parseTarget(o, find)
 	return refusal{at: v, target: to, matcher: parseMatcher(o, r)}, ok
 }
 
 // parseRenewed reads an entry of `renewed`; find resolves its token.
 func parseRenewed(v yamldoc.Value, find func(yamldoc.Value) (target, bool)) (renewedDecl, bool) {
-	o := v.Object("token", "header", "json", "cookie", "trim", "lifetime", "hide")
+	o := v.Object(renewedShape())
 	d := renewedDecl{at: v}
 	var ok bool
 	d.target, ok = parseTarget(o, find)
 	d.from = parseExtractor(o, "header", "json", "cookie")
+	d.from.trim, _ = o.Get("trim").Text()
 	d.lifetime = parseLifetime(o.Require("lifetime"), []extractor{d.from})
-	if h := o.Get("hide"); !h.IsZero() {
-		d.hide, _ = h.Bool()
-		if d.hide && d.from.json != "" {
-			h.Errorf("only headers and cookies can be hidden; a body passes unchanged")
-		}
+	if d.hide, _ = o.Bool("hide"); d.hide && d.from.json != "" {
+		o.Get("hide").Errorf("only headers and cookies can be hidden; a body passes unchanged")
 	}
 	return d, ok
 }

@@ -91,7 +91,7 @@ func readConversation(t *testing.T, ar *txtar.Archive) *conversation {
 		}
 	}
 	root, _ := yamldoc.Parse(&yamldoc.Report{}, "comment", ar.Comment)
-	o := root.Object("token", "parents")
+	o := root.Object(keys("token", "parents"))
 	recipe := ar.Files[0].Data
 	if preset, ok := PresetSource(strings.TrimSpace(string(recipe))); ok {
 		recipe = preset

@@ -50,7 +50,7 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func parseExecOrigin(v yamldoc.Value, s *scope, credential bool) *execOrigin {
 	e := &execOrigin{credential: credential, timeout: defaultTimeout, program: "the command"}
-	o := v.Object("command", "env", "timeout")
+	o := v.Object(execShape())
 	if !v.IsMap() {
 		return e
 	}
@@ -82,8 +82,8 @@ func parseExecOrigin(v yamldoc.Value, s *scope, credential bool) *execOrigin {
 		}
 		return name
 	})
-	if t := o.Get("timeout"); !t.IsZero() {
-		e.timeout, _ = t.Duration(100*time.Millisecond, maxTimeout)
+	if o.Has("timeout") {
+		e.timeout, _ = o.Duration("timeout")
 	}
 	return e
 }

@@ -32,11 +32,13 @@ type extractor struct {
 func parseExtractors(v yamldoc.Value) []extractor {
 	var list []extractor
 	for _, item := range v.List(true) {
-		o := item.Object("json", "header", "cookie", "text", "regexp", "trim")
+		o := item.Object(extractorShape())
 		if !item.IsMap() {
 			continue
 		}
-		list = append(list, parseExtractor(o, "json", "header", "cookie", "text", "regexp"))
+		e := parseExtractor(o, extractorKinds()...)
+		e.trim, _ = o.Get("trim").Text()
+		list = append(list, e)
 	}
 	if v.IsList() && len(list) == 0 {
 		v.Errorf("the list is empty")
@@ -62,9 +64,6 @@ func parseExtractor(o yamldoc.Object, kinds ...string) extractor {
 	}
 	if first == "" && o.Self().IsMap() {
 		o.Self().Errorf("want one of %s", strings.Join(kinds, ", "))
-	}
-	if v := o.Get("trim"); !v.IsZero() {
-		e.trim, _ = v.Text()
 	}
 	return e
 }

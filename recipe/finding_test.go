@@ -93,7 +93,7 @@ func readMatcher(t *testing.T, source string) *matcher {
 	if !ok {
 		t.Fatal(source)
 	}
-	return parseMatcher(root.Object(matcherKeys()...), nil)
+	return parseMatcher(root.Object(matcherShape()), nil)
 }
 
 func randomAnswer(r *rand.Rand) *answer {

@@ -12,7 +12,7 @@ func grpcMatcher(t *testing.T, text string) *matcher {
 	t.Helper()
 	rep := &yamldoc.Report{}
 	root, _ := yamldoc.Parse(rep, "f", []byte(text))
-	m := parseMatcher(root.Object(matcherKeys()...), &Recipe{})
+	m := parseMatcher(root.Object(matcherShape()), &Recipe{})
 	if err := rep.Err(); err != nil {
 		t.Fatal(err)
 	}

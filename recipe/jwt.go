@@ -25,12 +25,13 @@ func jwtAlgorithms() []string {
 }
 
 func parseJWT(v yamldoc.Value, s *scope) (d jwtDecl, ok bool) {
-	o := v.Object("alg", "key", "key_decode", "header", "claims")
+	o := v.Object(jwtShape())
 	if !v.IsMap() {
 		return d, false
 	}
-	algorithm, key, claims := o.Require("alg"), o.Require("key"), o.Require("claims")
-	d.alg, ok = algorithm.OneOf(jwtAlgorithms()...)
+	o.Require("alg")
+	key, claims := o.Require("key"), o.Require("claims")
+	d.alg, ok = o.OneOf("alg")
 	if !key.IsZero() {
 		var found bool
 		d.key, found = parseKey(o, s)

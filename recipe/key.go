@@ -18,9 +18,9 @@ type keyTemplate struct {
 // parseKey reads key and key_decode.
 func parseKey(o yamldoc.Object, s *scope) (k keyTemplate, ok bool) {
 	k.text, ok = parseTemplate(o.Require("key"), s)
-	if v := o.Get("key_decode"); !v.IsZero() {
+	if o.Has("key_decode") {
 		var known bool
-		k.decode, known = v.OneOf("hex", "base64")
+		k.decode, known = o.OneOf("key_decode")
 		ok = ok && known
 	}
 	return k, ok

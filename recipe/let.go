@@ -79,7 +79,7 @@ func (p *parser) lets(v yamldoc.Value, s *scope) {
 }
 
 func parseLet(v yamldoc.Value, s *scope) (letDecl, bool) {
-	o := v.Object(append(letFunctions(), "add", "type", "encode", "key", "key_decode")...)
+	o := v.Object(letShape())
 	var l letDecl
 	for _, fn := range letFunctions() {
 		if !o.Has(fn) {
@@ -102,22 +102,21 @@ func parseLet(v yamldoc.Value, s *scope) (letDecl, bool) {
 
 // argument reads what stands behind the function's name.
 func (l *letDecl) argument(o yamldoc.Object, s *scope) (ok bool) {
-	v := o.Get(l.fn)
 	switch l.fn {
 	case "now":
-		l.as, ok = v.OneOf("unix", "unix_ms", "rfc3339")
+		l.as, ok = o.OneOf(l.fn)
 	case "uuid":
-		_, ok = v.OneOf("v4")
+		_, ok = o.OneOf(l.fn)
 	case "nonce":
 		var n int64
-		n, ok = v.Int(1, 256)
+		n, ok = o.Int(l.fn)
 		l.size = int(n)
 	case "jwt":
 		var d jwtDecl
-		d, ok = parseJWT(v, s)
+		d, ok = parseJWT(o.Get(l.fn), s)
 		l.jwt = &d
 	default:
-		l.arg, ok = parseTemplate(v, s)
+		l.arg, ok = parseTemplate(o.Get(l.fn), s)
 	}
 	return ok
 }
@@ -138,10 +137,10 @@ func (l *letDecl) options(o yamldoc.Object, s *scope) bool {
 		return false
 	}
 	if o.Has("add") {
-		l.add, ok = o.Get("add").Duration(-365*24*time.Hour, 365*24*time.Hour)
+		l.add, ok = o.Duration("add")
 	}
 	if o.Has("type") {
-		word, known := o.Get("type").OneOf("string", "int")
+		word, known := o.OneOf("type")
 		if l.number = word == "int"; l.number && !l.isTime() {
 			o.Get("type").Errorf("%s is no number", l.as)
 		}
@@ -150,7 +149,7 @@ func (l *letDecl) options(o yamldoc.Object, s *scope) bool {
 	if hashes {
 		l.as = "hex"
 		if o.Has("encode") {
-			l.as, ok = o.Get("encode").OneOf("hex", "base64", "base64url")
+			l.as, ok = o.OneOf("encode")
 		}
 	}
 	if keyed {

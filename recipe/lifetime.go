@@ -20,6 +20,9 @@ const (
 	maxLifetime      = 10 * 365 * 24 * time.Hour
 )
 
+// untilRefused is written for a token whose vendor names no lifetime.
+const untilRefused = "until_refused"
+
 // lifetimeDecl is one candidate for the lifetime of a token.
 type lifetimeDecl struct {
 	kind lifetimeKind
@@ -56,25 +59,25 @@ func parseLifetime(v yamldoc.Value, value []extractor) []lifetimeDecl {
 func parseLifetimeItem(v yamldoc.Value, value []extractor) (l lifetimeDecl, ok bool) {
 	if v.IsScalar() {
 		text, _ := v.Text()
-		if text == "until_refused" {
+		if text == untilRefused {
 			return lifetimeDecl{kind: lifetimeForever}, true
 		}
-		if near := yamldoc.DidYouMean(text, []string{"until_refused"}); near != "" {
+		if near := yamldoc.DidYouMean(text, []string{untilRefused}); near != "" {
 			v.Errorf("%q is no lifetime%s", text, near)
 			return l, false
 		}
 		d, ok := v.Duration(time.Second, maxLifetime)
 		return lifetimeDecl{kind: lifetimeConstant, d: d}, ok
 	}
-	o := v.Object("json", "header", "as", "jwt", "cookie")
+	o := v.Object(lifetimeShape())
 	switch {
 	case !v.IsMap():
 		return l, false
 	case o.Has("jwt"):
-		_, ok = o.Get("jwt").OneOf("exp")
+		_, ok = o.OneOf("jwt")
 		return lifetimeDecl{kind: lifetimeJWT}, ok && onlyKey(o, "jwt")
 	case o.Has("cookie"):
-		_, ok = o.Get("cookie").OneOf("max_age")
+		_, ok = o.OneOf("cookie")
 		hasCookie := false
 		for _, e := range value {
 			hasCookie = hasCookie || e.cookie != ""
@@ -86,12 +89,13 @@ func parseLifetimeItem(v yamldoc.Value, value []extractor) (l lifetimeDecl, ok b
 		return lifetimeDecl{kind: lifetimeCookie}, ok && onlyKey(o, "cookie")
 	}
 	l = lifetimeDecl{kind: lifetimeFrom, from: parseExtractor(o, "json", "header")}
-	l.as, ok = o.Require("as").OneOf("seconds", "milliseconds", "minutes", "epoch", "rfc3339")
+	o.Require("as")
+	l.as, ok = o.OneOf("as")
 	return l, ok
 }
 
 func onlyKey(o yamldoc.Object, key string) bool {
-	for _, k := range []string{"json", "header", "as", "jwt", "cookie"} {
+	for _, k := range lifetimeShape().Names() {
 		if k != key && o.Has(k) {
 			o.Get(k).Errorf("%s does not go with %s; for alternatives give a list", k, key)
 			return false
@@ -104,7 +108,7 @@ func onlyKey(o yamldoc.Object, key string) bool {
 func (l *lifetimeDecl) String() string {
 	switch l.kind {
 	case lifetimeForever:
-		return "until_refused"
+		return untilRefused
 	case lifetimeJWT:
 		return "jwt exp"
 	case lifetimeCookie:

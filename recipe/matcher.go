@@ -10,17 +10,6 @@ import (
 	"attache/internal/yamldoc"
 )
 
-// matcherKeys lists the keys of a matcher in a recipe; rules add their own.
-func matcherKeys() []string {
-	return []string{"status", "header", "json", "text", "grpc", "when", "path", "not_path"}
-}
-
-// routeMatcherKeys lists those of a route's rule, where nothing is left to
-// decide by parameters.
-func routeMatcherKeys() []string {
-	return []string{"status", "header", "json", "text", "grpc", "path", "not_path"}
-}
-
 // matcher is a set of requirements on an answer; all must hold.
 type matcher struct {
 	place   string // in the file, for explanations: "refused[0]"
@@ -48,8 +37,8 @@ func parseMatcher(o yamldoc.Object, r *Recipe) *matcher {
 	if !o.Self().IsMap() {
 		return m
 	}
-	if v := o.Get("when"); !v.IsZero() && r != nil {
-		m.when = parseCondition(v, r)
+	if r != nil && o.Has("when") {
+		m.when = parseCondition(o.Get("when"), r)
 	}
 	for _, v := range o.Get("status").List(true) {
 		if s, ok := parseStatus(v); ok {

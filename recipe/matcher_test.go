@@ -76,7 +76,7 @@ func TestMatcher(t *testing.T) {
 	} {
 		rep := &yamldoc.Report{}
 		root, _ := yamldoc.Parse(rep, "f", []byte(tt.matcher))
-		m := parseMatcher(root.Object(matcherKeys()...), &Recipe{})
+		m := parseMatcher(root.Object(matcherShape()), &Recipe{})
 		if err := rep.Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -40,8 +40,7 @@ func (p *parser) parseOrigin(t *tokenDecl, s *scope) {
 		}
 		kind = k
 	}
-	switch v := o.Get(kind); kind {
-	case "":
+	if kind == "" {
 		if hasRefresh(o) { // which has an initial value
 			t.value = parseExtractors(o.Require("value"))
 			t.lifetime = parseLifetime(o.Require("lifetime"), t.value)
@@ -49,6 +48,8 @@ func (p *parser) parseOrigin(t *tokenDecl, s *scope) {
 		}
 		o.Self().Errorf("does not say where the token comes from; want one of %s", strings.Join(originKinds(), ", "))
 		return
+	}
+	switch v := o.Get(kind); kind {
 	case "request":
 		t.login = true
 		t.request = parseRequest(v, s)

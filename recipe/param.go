@@ -28,8 +28,9 @@ const (
 
 // Param is a parameter of a recipe.
 type Param struct {
-	Name string
-	Type ParamType
+	Name  string
+	Type  ParamType
+	About string // what it is, in a line of Markdown; may be empty
 	// Required: a credential must give it. RequiredWhen, when not empty, says
 	// for which values of other parameters: "login: id".
 	Required     bool
@@ -56,11 +57,12 @@ func (p *parser) params(v yamldoc.Value) {
 			continue
 		}
 		param := Param{Name: e.Name, Type: TypeString, Key: true, at: e.Key}
-		var o yamldoc.Object
-		if !e.Value.IsNull() { // "device_guid:" alone is a parameter without frills
-			o = e.Value.Object("required", "default", "secret", "pattern", "enum", "type", "key")
-			param.plain(o)
+		body := e.Value
+		if body.IsNull() {
+			body = yamldoc.Value{} // "device_guid:" alone is a parameter without frills
 		}
+		o := body.Object(paramShape())
+		param.plain(o)
 		r.index[e.Name] = len(r.Params)
 		r.Params = append(r.Params, param)
 		objects = append(objects, o)
@@ -76,14 +78,13 @@ func (p *parser) params(v yamldoc.Value) {
 
 // plain reads the keys that mention no other parameter.
 func (p *Param) plain(o yamldoc.Object) {
-	if v := o.Get("type"); !v.IsZero() {
-		if t, ok := v.OneOf("string", "int", "bool", "duration", "url"); ok {
-			p.Type = ParamType(t)
-		}
+	p.About, _ = o.Get("about").Text()
+	if t, ok := o.OneOf("type"); ok {
+		p.Type = ParamType(t)
 	}
-	p.Secret, _ = o.Get("secret").Bool()
-	if v := o.Get("key"); !v.IsZero() {
-		p.Key, _ = v.Bool()
+	p.Secret, _ = o.Bool("secret")
+	if o.Has("key") {
+		p.Key, _ = o.Bool("key")
 	}
 	if v := o.Get("pattern"); !v.IsZero() {
 		p.Pattern = parseRegexp(v)

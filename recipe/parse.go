@@ -15,7 +15,7 @@ import (
 
 var (
 	recipeName = regexp.MustCompile(`^[a-z][a-z0-9_-]*(/[a-z][a-z0-9_-]*)*$`)
-	simpleName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+	simpleName = regexp.MustCompile(nameText)
 )
 
 // perRequest lists the names that stand for something new in every request.
@@ -61,7 +61,7 @@ type parser struct {
 }
 
 func (p *parser) document(root yamldoc.Value) {
-	top := root.Object("recipe", "about", "docs", "params", "tokens", "inject", "strip", "refused", "renewed")
+	top := root.Object(Shape())
 	if !root.IsMap() {
 		return
 	}
@@ -118,7 +118,7 @@ func (p *parser) tokens(v yamldoc.Value) {
 			continue
 		}
 		t := &tokenDecl{name: e.Name, at: e.Value, key: e.Key, index: len(p.recipe.tokens)}
-		t.object = e.Value.Object("let", "request", "file", "exec", "static", "mint", "success", "errors", "message", "value", "outputs", "lifetime", "renewal", "revoke")
+		t.object = e.Value.Object(tokenShape())
 		p.outputs(t)
 		p.recipe.tokens = append(p.recipe.tokens, t)
 	}
@@ -165,15 +165,15 @@ func (p *parser) token(t *tokenDecl) {
 
 // success reads a matcher for the answers to a login.
 func (p *parser) success(v yamldoc.Value) *matcher {
-	o := v.Object(matcherKeys()...)
+	o := v.Object(matcherShape())
 	noGRPC(o)
 	return parseMatcher(o, p.recipe)
 }
 
 func (p *parser) errorRule(v yamldoc.Value) errorRule {
-	o := v.Object(append(matcherKeys(), "class", "message")...)
+	o := v.Object(errorShape())
 	noGRPC(o)
-	rule := errorRule{matcher: parseMatcher(o, p.recipe), class: parseClass(o.Require("class"))}
+	rule := errorRule{matcher: parseMatcher(o, p.recipe), class: parseClass(o)}
 	if m := o.Get("message"); !m.IsZero() {
 		rule.message = parseExtractors(m)
 	}

@@ -291,13 +291,13 @@ refused:
 	rep := &yamldoc.Report{}
 	creds := map[string]*Credential{}
 	root, _ := yamldoc.Parse(rep, "config.yaml", []byte(config))
-	for i, e := range root.Object("credentials", "route").Get("credentials").Entries() {
+	for i, e := range root.Object(keys("credentials", "route")).Get("credentials").Entries() {
 		src := strings.ReplaceAll(recipe, "NAME", e.Name)
 		if i == 0 {
 			src = strings.ReplaceAll(portalRecipe, "status: 401", "status: [401, 403]")
 		}
 		r, _ := Parse(rep, "recipe.yaml", []byte(src))
-		creds[e.Name], _ = Bind(rep, r, BindConfig{Name: e.Name, At: e.Value, With: readOrigins(e.Value.Object("recipe", "with").Get("with")),
+		creds[e.Name], _ = Bind(rep, r, BindConfig{Name: e.Name, At: e.Value, With: readOrigins(e.Value.Object(keys("recipe", "with")).Get("with")),
 			Lookup: func(name string) *Credential { return creds[name] }})
 	}
 	if err := rep.Err(); err != nil {

@@ -134,9 +134,9 @@ func (c *config) load() {
 	if !ok {
 		return
 	}
-	top := root.Object("credentials", "route")
+	top := root.Object(keys("credentials", "route"))
 	for _, e := range top.Get("credentials").Entries() {
-		o := e.Value.Object("recipe", "with", "refresh")
+		o := e.Value.Object(keys("recipe", "with", "refresh"))
 		r := c.recipe
 		if name, ok := o.Get("recipe").Text(); ok {
 			r, _ = Preset(name)
@@ -156,7 +156,7 @@ func (c *config) load() {
 		return
 	}
 	route := top.Get("route")
-	o := route.Object("use", "inject", "refused", "renewed", "allow")
+	o := route.Object(keys("use", "inject", "refused", "renewed", "allow"))
 	cfg := RouteConfig{
 		Name: "r", At: route, Inject: o.Get("inject"), Refused: o.Get("refused"), Renewed: o.Get("renewed"),
 		Allow: parseNames(o.Get("allow")),

@@ -44,12 +44,13 @@ func (p *parser) refresh(t *tokenDecl, v yamldoc.Value, s *scope) {
 		v.Errorf("is for tokens that a request fetches, or that have nothing but a refresh")
 		return
 	}
-	o := v.Object("needs", "initial", "rotates", "request", "success", "errors", "message", "value", "outputs", "lifetime")
+	o := v.Object(refreshShape())
 	if !v.IsMap() {
 		return
 	}
 	r := &refreshDecl{decl: p.refreshed(t, o, s)}
-	r.needs, _ = o.Require("needs").OneOf(needsRefreshToken, needsValue)
+	o.Require("needs")
+	r.needs, _ = o.OneOf("needs")
 	r.parseRotates(o.Get("rotates"), p.recipe)
 	r.parseInitial(t, o, p.recipe)
 	if r.needs == needsRefreshToken && !t.hasOutput(needsRefreshToken) {
@@ -157,7 +158,7 @@ func (p *parser) revoke(t *tokenDecl, v yamldoc.Value, s *scope) {
 	if v.IsZero() {
 		return
 	}
-	o := v.Object("request", "success")
+	o := v.Object(revokeShape())
 	if !v.IsMap() {
 		return
 	}

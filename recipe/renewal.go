@@ -20,50 +20,34 @@ type renewal struct {
 
 // parseRenewal reads `renewal`, or with override a credential's `refresh`.
 func parseRenewal(v yamldoc.Value, override bool) renewal {
-	keys := []string{"at", "margin", "jitter", "min_interval", "useless_before", "same_value", "previous", "max_per_hour"}
-	if override {
-		keys = append(keys, "timeout")
-	} else {
-		keys = append(keys, "refresh")
-	}
 	var r renewal
-	if v.IsZero() {
-		return r
+	var o yamldoc.Object
+	if override {
+		o = v.Object(RefreshShape())
+		r.timeout = optional(o.Duration("timeout"))
+	} else {
+		o = v.Object(renewalShape())
+		r.refresh = o.Get("refresh")
 	}
-	o := v.Object(keys...)
-	// Less than half the lifetime is never waited, so a smaller share would
-	// promise what does not happen.
-	r.at = optional(o.Get("at"), func(v yamldoc.Value) (float64, bool) { return v.Float(0.5, 1) })
-	r.jitter = optional(o.Get("jitter"), func(v yamldoc.Value) (float64, bool) { return v.Float(0, 0.5) })
-	duration := func(lo, hi time.Duration) func(yamldoc.Value) (time.Duration, bool) {
-		return func(v yamldoc.Value) (time.Duration, bool) { return v.Duration(lo, hi) }
+	r.at = optional(o.Float("at"))
+	r.jitter = optional(o.Float("jitter"))
+	r.margin = optional(o.Duration("margin"))
+	r.minInterval = optional(o.Duration("min_interval"))
+	r.uselessBefore = optional(o.Duration("useless_before"))
+	if word, ok := o.OneOf("same_value"); ok {
+		r.backsOff = new(word == "backoff")
 	}
-	r.margin = optional(o.Get("margin"), duration(0, maxLifetime))
-	r.minInterval = optional(o.Get("min_interval"), duration(100*time.Millisecond, 24*time.Hour))
-	r.uselessBefore = optional(o.Get("useless_before"), duration(0, maxLifetime))
-	r.timeout = optional(o.Get("timeout"), duration(100*time.Millisecond, maxTimeout))
-	r.backsOff = optional(o.Get("same_value"), func(v yamldoc.Value) (bool, bool) {
-		word, ok := v.OneOf("accept", "backoff")
-		return word == "backoff", ok
-	})
-	r.dies = optional(o.Get("previous"), func(v yamldoc.Value) (bool, bool) {
-		word, ok := v.OneOf("stays", "overlaps", "dies")
-		return word == "dies", ok
-	})
-	r.maxPerHour = optional(o.Get("max_per_hour"), func(v yamldoc.Value) (int, bool) {
-		n, ok := v.Int(1, 3600)
-		return int(n), ok
-	})
-	r.refresh = o.Get("refresh")
+	if word, ok := o.OneOf("previous"); ok {
+		r.dies = new(word == "dies")
+	}
+	if n, ok := o.Int("max_per_hour"); ok {
+		r.maxPerHour = new(int(n))
+	}
 	return r
 }
 
-// optional reads v when it is there.
-func optional[T any](v yamldoc.Value, read func(yamldoc.Value) (T, bool)) *T {
-	if v.IsZero() {
-		return nil
-	}
-	value, ok := read(v)
+// optional returns a value if there is one.
+func optional[T any](value T, ok bool) *T {
 	if !ok {
 		return nil
 	}

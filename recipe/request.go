@@ -50,7 +50,7 @@ type basicDecl struct {
 }
 
 func parseRequest(v yamldoc.Value, s *scope) requestDecl {
-	o := v.Object("method", "url", "query", "headers", "basic", "json", "form", "text", "timeout", "max_body")
+	o := v.Object(requestShape())
 	r := requestDecl{timeout: defaultTimeout, maxBody: defaultMaxBody, method: http.MethodGet}
 	if u := o.Require("url"); !u.IsZero() {
 		r.url = parseURL(u, s)
@@ -63,16 +63,14 @@ func parseRequest(v yamldoc.Value, s *scope) requestDecl {
 		o.Get("basic").Errorf("basic sets the header Authorization, which headers sets too")
 	}
 	r.parseBody(o, s)
-	if m := o.Get("method"); !m.IsZero() {
-		if method, ok := m.OneOf("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"); ok {
-			r.method = method
-		}
+	if method, ok := o.OneOf("method"); ok {
+		r.method = method
 	}
-	if t := o.Get("timeout"); !t.IsZero() {
-		r.timeout, _ = t.Duration(100*time.Millisecond, maxTimeout)
+	if o.Has("timeout") {
+		r.timeout, _ = o.Duration("timeout")
 	}
-	if m := o.Get("max_body"); !m.IsZero() {
-		r.maxBody, _ = m.Size(1, maxMaxBody)
+	if o.Has("max_body") {
+		r.maxBody, _ = o.Size("max_body")
 	}
 	return r
 }
@@ -160,14 +158,12 @@ func parseBasic(v yamldoc.Value, s *scope) *basicDecl {
 	if v.IsZero() {
 		return nil
 	}
-	o := v.Object("user", "password", "escape")
+	o := v.Object(basicShape())
 	b := &basicDecl{}
 	b.user, _ = parseTemplate(o.Require("user"), s)
 	b.password, _ = parseTemplate(o.Require("password"), s)
-	if e := o.Get("escape"); !e.IsZero() {
-		word, _ := e.OneOf("none", "form")
-		b.formEscape = word == "form"
-	}
+	escape, _ := o.OneOf("escape")
+	b.formEscape = escape == "form"
 	return b
 }
 

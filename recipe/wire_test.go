@@ -71,7 +71,7 @@ func readOrigins(v yamldoc.Value) map[string]Origin {
 	for _, e := range v.Entries() {
 		o := Origin{At: e.Value}
 		if e.Value.IsMap() {
-			m := e.Value.Object("header", "query", "decode", "env", "file", "credential")
+			m := e.Value.Object(keys("header", "query", "decode", "env", "file", "credential"))
 			text := func(key string) string { s, _ := m.Get(key).Text(); return s }
 			switch {
 			case m.Has("header"):

@@ -54,6 +54,10 @@ func rules() map[string]rule {
 			never: []string{"net/http"},
 			why:   "plain data that proxy and recipe share without knowing each other",
 		},
+		"internal/shape": {
+			ours: []string{}, thirdParty: []string{},
+			why: "it is plain data that parsers, schemas and the reference share",
+		},
 		"internal/http1": {
 			ours: []string{}, thirdParty: []string{},
 			why: "it is about bytes on the wire; what they mean is others' business",

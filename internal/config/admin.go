@@ -18,8 +18,8 @@ type Admin struct {
 func admin(v yamldoc.Value) (a Admin, at yamldoc.Value, ok bool) {
 	a.Address, at = defaultAdmin, v
 	if v.IsMap() {
-		o := v.Object("address", "quit")
-		a.Quit, _ = o.Get("quit").Bool()
+		o := v.Object(adminShape())
+		a.Quit, _ = o.Bool("quit")
 		if at = o.Get("address"); at.IsZero() {
 			return a, v, true
 		}

@@ -28,20 +28,20 @@ func DefaultBounds() Bounds {
 // bounds reads the limits of a listener.
 func bounds(v yamldoc.Value) Bounds {
 	b := DefaultBounds()
-	o := v.Object("connections", "header", "header_timeout", "idle", "stall")
-	if n, ok := o.Get("connections").Int(1, 1000000); ok {
+	o := v.Object(limitsShape())
+	if n, ok := o.Int("connections"); ok {
 		b.Connections = int(n)
 	}
-	if n, ok := o.Get("header").Size(4<<10, 1<<20); ok {
+	if n, ok := o.Size("header"); ok {
 		b.Header = int(n)
 	}
-	if d, ok := o.Get("header_timeout").Duration(100*time.Millisecond, 10*time.Minute); ok {
+	if d, ok := o.Duration("header_timeout"); ok {
 		b.HeaderTimeout = d
 	}
-	if d, ok := o.Get("idle").Duration(time.Second, 24*time.Hour); ok {
+	if d, ok := o.Duration("idle"); ok {
 		b.Idle = d
 	}
-	if d, ok := o.Get("stall").Duration(time.Second, 24*time.Hour); ok {
+	if d, ok := o.Duration("stall"); ok {
 		b.Stall = d
 	}
 	return b

@@ -61,9 +61,8 @@ func (l *loader) callers(o yamldoc.Object) []Caller {
 // caller reads one of them.
 func (l *loader) caller(o yamldoc.Object, v yamldoc.Value, bearers *int) (c Caller, ok bool) {
 	before := l.rep.Len()
-	kinds := []string{"bearer", "certificate", "uid", "gid"}
-	m := v.Object(append(kinds, "name")...)
-	kind, ok := only(m, kinds)
+	m := v.Object(callerShape())
+	kind, ok := only(m, callerShape().Exactly)
 	if !ok {
 		if l.rep.Len() == before {
 			v.Errorf("want exactly one of bearer, certificate, uid and gid")

@@ -37,7 +37,7 @@ func (l *loader) certificates(root yamldoc.Object) {
 		}
 		return
 	}
-	o := v.Object("folder", "redis", "key")
+	o := v.Object(certificatesShape())
 	if !v.IsMap() {
 		return
 	}

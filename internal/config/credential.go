@@ -3,7 +3,6 @@ package config
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"attache/internal/yamldoc"
 	"attache/recipe"
@@ -63,7 +62,7 @@ func (l *loader) draftNames() []string {
 func (l *loader) credential(e yamldoc.Entry) *draft {
 	d := &draft{name: e.Name, at: e.Value, with: map[string]recipe.Origin{}, result: Credential{Name: e.Name}}
 	d.broken = !checkName(e.Key, e.Name)
-	o := e.Value.Object("recipe", "with", "required", "refresh", "instances", "tls", "proxy")
+	o := e.Value.Object(credentialShape())
 	if d.recipe = l.recipe(o.Require("recipe")); d.recipe == nil {
 		d.broken = true
 	}
@@ -82,9 +81,7 @@ func (l *loader) credential(e yamldoc.Entry) *draft {
 			d.needs = append(d.needs, p.Name)
 		}
 	}
-	if v := o.Get("required"); !v.IsZero() {
-		d.required, d.given = v.Bool()
-	}
+	d.required, d.given = o.Bool("required")
 	d.refresh = o.Get("refresh")
 	d.instances = o.Get("instances")
 	d.result.Limits = limits(d.instances)
@@ -96,14 +93,14 @@ func (l *loader) credential(e yamldoc.Entry) *draft {
 // limits reads {max, idle, logins_per_minute}.
 func limits(v yamldoc.Value) refresher.Limits {
 	limits := refresher.Limits{Max: defaultMaxInstances, Idle: defaultIdle, LoginsPerMinute: defaultLoginRate}
-	o := v.Object("max", "idle", "logins_per_minute")
-	if n, ok := o.Get("max").Int(1, 10_000_000); ok {
+	o := v.Object(instancesShape())
+	if n, ok := o.Int("max"); ok {
 		limits.Max = int(n)
 	}
-	if d, ok := o.Get("idle").Duration(time.Second, 30*24*time.Hour); ok {
+	if d, ok := o.Duration("idle"); ok {
 		limits.Idle = d
 	}
-	if n, ok := o.Get("logins_per_minute").Int(1, 1_000_000); ok {
+	if n, ok := o.Int("logins_per_minute"); ok {
 		limits.LoginsPerMinute = int(n)
 	}
 	return limits

@@ -32,13 +32,12 @@ func DefaultDrain() Drain { return Drain{Timeout: 25 * time.Second, Streams: 10 
 // drain reads how much time stopping takes.
 func drain(v yamldoc.Value) Drain {
 	d := DefaultDrain()
-	o := v.Object("delay", "timeout", "streams")
+	o := v.Object(drainShape())
 	for _, part := range []struct {
 		key string
-		max time.Duration
 		to  *time.Duration
-	}{{"delay", maxDrainDelay, &d.Delay}, {"timeout", maxDrain, &d.Timeout}, {"streams", maxDrain, &d.Streams}} {
-		if value, ok := o.Get(part.key).Duration(0, part.max); ok {
+	}{{"delay", &d.Delay}, {"timeout", &d.Timeout}, {"streams", &d.Streams}} {
+		if value, ok := o.Duration(part.key); ok {
 			*part.to = value
 		}
 	}

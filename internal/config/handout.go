@@ -25,7 +25,7 @@ func (l *loader) handout(v yamldoc.Value) (at yamldoc.Value, ok bool) {
 		return v, false
 	}
 	h := &Handout{}
-	o := v.Object("address", "unix", "mode", "owner", "tls", "callers", "limits", "credentials")
+	o := v.Object(handoutShape())
 	if at, ok = l.endpoint(o, &h.Listener); !ok {
 		return at, false
 	}

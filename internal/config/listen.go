@@ -82,7 +82,7 @@ func (l *loader) listener(v yamldoc.Value) (ln Listener, at yamldoc.Value, ok bo
 		}
 		return ln, v, ok
 	}
-	o := v.Object("address", "unix", "mode", "owner", "tls", "callers", "hosts", "origins", "unsafe", "limits")
+	o := v.Object(listenerShape())
 	for _, item := range o.Get("hosts").List(true) {
 		if host, ok := hostName(item); ok {
 			ln.Hosts = append(ln.Hosts, bracketed(host))
@@ -93,7 +93,7 @@ func (l *loader) listener(v yamldoc.Value) (ln Listener, at yamldoc.Value, ok bo
 			ln.Origins = append(ln.Origins, origin)
 		}
 	}
-	ln.Unsafe, _ = o.Get("unsafe").Bool()
+	ln.Unsafe, _ = o.Bool("unsafe")
 	at, ok = l.endpoint(o, &ln)
 	switch {
 	case !ok:

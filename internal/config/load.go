@@ -116,7 +116,7 @@ func (l *loader) path(p string) string {
 }
 
 func (l *loader) config(root yamldoc.Value) {
-	o := root.Object("listen", "admin", "probes", "handout", "certificates", "drain", "store", "log", "credentials", "routes")
+	o := root.Object(Shape())
 	l.addresses(o)
 	l.certificates(o)
 	l.cfg.Drain = drain(o.Get("drain"))
@@ -143,15 +143,15 @@ func (l *loader) store(v yamldoc.Value) {
 
 func (l *loader) log(v yamldoc.Value) {
 	l.cfg.Log = Log{Level: slog.LevelInfo, Format: "auto", Requests: "errors"}
-	o := v.Object("level", "format", "requests")
-	if level, ok := o.Get("level").OneOf("debug", "info", "warn", "error"); ok {
+	o := v.Object(logShape())
+	if level, ok := o.OneOf("level"); ok {
 		l.cfg.Log.Level = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo,
 			"warn": slog.LevelWarn, "error": slog.LevelError}[level]
 	}
-	if format, ok := o.Get("format").OneOf("auto", "text", "json"); ok {
+	if format, ok := o.OneOf("format"); ok {
 		l.cfg.Log.Format = format
 	}
-	if requests, ok := o.Get("requests").OneOf("none", "errors", "all"); ok {
+	if requests, ok := o.OneOf("requests"); ok {
 		l.cfg.Log.Requests = requests
 	}
 }

@@ -36,8 +36,7 @@ func (l *loader) routes(v yamldoc.Value) {
 // route reads one route.
 func (l *loader) route(v yamldoc.Value) routeDraft {
 	start := l.rep.Len()
-	o := v.Object("name", "host", "path", "methods", "upstream", "protocol", "use", "inject", "refused", "renewed",
-		"allow", "optional", "wait", "replay", "timeout", "tls", "proxy")
+	o := v.Object(routeShape())
 	r := routeDraft{at: v, name: o.Get("name"), Route: Route{Path: "/"}}
 	if at := o.Get("host"); !at.IsZero() {
 		r.Host, _ = routeHost(at)
@@ -73,7 +72,7 @@ func (l *loader) route(v yamldoc.Value) routeDraft {
 // upstream reads what concerns the connection to the upstream.
 func (l *loader) upstream(o yamldoc.Object, r *Route) {
 	r.Protocol = "auto"
-	if protocol, ok := o.Get("protocol").OneOf("auto", "http1", "h2", "h2c"); ok {
+	if protocol, ok := o.OneOf("protocol"); ok {
 		r.Protocol = protocol
 	}
 	r.TLS = l.tls(o.Get("tls"))
@@ -111,15 +110,15 @@ func (l *loader) leadsToAdmin(u *url.URL) bool {
 
 // waits reads what bounds a request.
 func (l *loader) waits(o yamldoc.Object, r *Route) {
-	r.Optional, _ = o.Get("optional").Bool()
-	r.Wait = duration(o.Get("wait"), 0, time.Hour, defaultWait)
+	r.Optional, _ = o.Bool("optional")
+	r.Wait = duration(o, "wait", defaultWait)
 	r.ReplayMaxBody = defaultReplayMaxBody
-	if n, ok := wantMap(o.Get("replay"), "{max_body: SIZE}").Object("max_body").Get("max_body").Size(0, 64<<20); ok {
+	if n, ok := wantMap(o.Get("replay"), "{max_body: SIZE}").Object(replayShape()).Size("max_body"); ok {
 		r.ReplayMaxBody = n
 	}
-	timeout := wantMap(o.Get("timeout"), "{dial: DURATION, response_header: DURATION}").Object("dial", "response_header")
-	r.DialTimeout = duration(timeout.Get("dial"), time.Millisecond, 10*time.Minute, defaultDialTimeout)
-	r.HeaderTimeout = duration(timeout.Get("response_header"), time.Millisecond, 24*time.Hour, defaultHeaderTimeout)
+	timeout := wantMap(o.Get("timeout"), "{dial: DURATION, response_header: DURATION}").Object(timeoutShape())
+	r.DialTimeout = duration(timeout, "dial", defaultDialTimeout)
+	r.HeaderTimeout = duration(timeout, "response_header", defaultHeaderTimeout)
 }
 
 // wantMap returns v if it is a map. For short maps, which are easily taken for a
@@ -132,9 +131,9 @@ func wantMap(v yamldoc.Value, want string) yamldoc.Value {
 	return v
 }
 
-// duration returns the duration at v, or the default when there is none.
-func duration(v yamldoc.Value, lo, hi, otherwise time.Duration) time.Duration {
-	if d, ok := v.Duration(lo, hi); ok {
+// duration returns the duration at a key, or the default when there is none.
+func duration(o yamldoc.Object, key string, otherwise time.Duration) time.Duration {
+	if d, ok := o.Duration(key); ok {
 		return d
 	}
 	return otherwise
@@ -210,10 +209,9 @@ func shown(name string) string {
 func allowList(v yamldoc.Value) []exchange.Name {
 	var list []exchange.Name
 	for _, item := range v.List(true) {
-		kinds := []string{"header", "query", "cookie"}
 		const want = "{header: NAME}, {query: NAME} or {cookie: NAME}"
-		o := wantMap(item, want).Object(kinds...)
-		kind, one := only(o, kinds)
+		o := wantMap(item, want).Object(allowShape())
+		kind, one := only(o, allowShape().Exactly)
 		if !one {
 			if item.IsMap() && len(item.Entries()) != 1 {
 				item.Errorf("want %s", want)

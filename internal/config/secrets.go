@@ -25,10 +25,9 @@ func (l *loader) origin(v yamldoc.Value) (recipe.Origin, bool) {
 		v.Errorf("want %s, got %s", want, v.Kind())
 		return none, false
 	}
-	kinds := []string{"env", "file", "credential", "header", "query"}
 	before := l.rep.Len()
-	o := v.Object(append(kinds, "decode")...)
-	kind, ok := only(o, kinds)
+	o := v.Object(originShape())
+	kind, ok := only(o, originShape().Exactly)
 	if !ok {
 		if l.rep.Len() == before {
 			v.Errorf("want %s", want)
@@ -49,7 +48,7 @@ func (l *loader) origin(v yamldoc.Value) (recipe.Origin, bool) {
 		or.Request, ok = requestName(kind, at)
 	}
 	if o.Has("decode") {
-		_, or.Percent = o.Get("decode").OneOf("percent")
+		_, or.Percent = o.OneOf("decode")
 		if kind != "header" {
 			o.Get("decode").Errorf("decode goes with header only%s", map[bool]string{true: "; a query is decoded anyway"}[kind == "query"])
 		}
@@ -132,9 +131,8 @@ func (l *loader) value(v yamldoc.Value) (secret.String, bool) {
 			return secret.String{}, false
 		}
 		before := l.rep.Len()
-		kinds := []string{"env", "file"}
-		o := v.Object(kinds...)
-		kind, ok := only(o, kinds)
+		o := v.Object(valueShape())
+		kind, ok := only(o, valueShape().Exactly)
 		if !ok {
 			if l.rep.Len() == before {
 				v.Errorf(want)

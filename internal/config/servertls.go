@@ -70,7 +70,7 @@ var loopbackNames = [...]string{"localhost", "127.0.0.1", "::1"}
 func (l *loader) serverTLS(v yamldoc.Value) *ServerTLS {
 	t := &ServerTLS{}
 	before := l.rep.Len()
-	o := v.Object("cert", "key", "internal", "acme", "client_ca")
+	o := v.Object(serverTLSShape())
 	if !v.IsMap() {
 		return t
 	}
@@ -137,7 +137,7 @@ func internalNames(v yamldoc.Value) []string {
 // acme reads how certificates come by ACME; nil after a mistake that leaves
 // nothing to go on with.
 func (l *loader) acme(v yamldoc.Value) *ACME {
-	o := v.Object("names", "directory", "email", "ca", "eab", "http")
+	o := v.Object(acmeShape())
 	if !v.IsMap() {
 		return nil
 	}
@@ -189,7 +189,7 @@ func directory(v yamldoc.Value) string {
 
 // eab reads {kid, hmac}.
 func (l *loader) eab(v yamldoc.Value) *EAB {
-	o := v.Object("kid", "hmac")
+	o := v.Object(eabShape())
 	if !v.IsMap() {
 		return nil
 	}

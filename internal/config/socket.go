@@ -57,7 +57,9 @@ func (l *loader) socket(o yamldoc.Object) (*Socket, bool) {
 	return s, true
 }
 
-var octal = regexp.MustCompile(`^0?[0-7]{3}$`)
+const octalText = `^0?[0-7]{3}$`
+
+var octal = regexp.MustCompile(octalText)
 
 // fileMode reads the mode of a file as chmod takes it.
 func fileMode(v yamldoc.Value) fs.FileMode {

@@ -93,7 +93,7 @@ func (p Proxy) String() string {
 // {env: NAME} gives the PEM text itself.
 func (l *loader) tls(v yamldoc.Value) TLS {
 	var t TLS
-	o := v.Object("ca", "cert", "key", "server_name")
+	o := v.Object(tlsShape())
 	if at := o.Get("ca"); !at.IsZero() {
 		t.roots = l.roots(at)
 	}

@@ -3,10 +3,12 @@ package yamldoc
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
+
+	"attache/internal/shape"
 )
 
 // List returns the items of a list. With lenient, a single value counts as a
@@ -88,21 +90,24 @@ func ShownKey(key string) string {
 	return key
 }
 
-// Object is a map whose keys are known.
+// Object is a map whose keys are known. Its methods panic when they are asked for
+// a key that its shape does not have, or has with another type: every test that
+// reads such a map at all finds that, whether the key is there or not.
 type Object struct {
 	self    Value
+	shape   shape.Object
 	members map[string]Value
 }
 
-// Object returns the members of a map whose keys must be among keys. Others
+// Object returns the members of a map that has the keys of a shape. Others
 // are problems, with a suggestion where one is near and else with the keys that
-// are known. What is not a map gives
-// an empty Object and a problem.
-func (v Value) Object(keys ...string) Object {
-	o := Object{self: v, members: map[string]Value{}}
+// are known. What is not a map gives an empty Object and a problem.
+func (v Value) Object(s shape.Object) Object {
+	o := Object{self: v, shape: s, members: map[string]Value{}}
 	for _, e := range v.Entries() {
-		if !slices.Contains(keys, e.Name) {
-			e.Key.Errorf("unknown key%s", cmp.Or(DidYouMean(e.Name, keys), "; known here: "+strings.Join(keys, ", ")))
+		if _, known := s.Key(e.Name); !known {
+			names := s.Names()
+			e.Key.Errorf("unknown key%s", cmp.Or(DidYouMean(e.Name, names), "; known here: "+strings.Join(names, ", ")))
 			continue
 		}
 		o.members[e.Name] = e.Value
@@ -110,20 +115,77 @@ func (v Value) Object(keys ...string) Object {
 	return o
 }
 
+// key returns what the shape says of a key.
+func (o Object) key(name string) shape.Type {
+	k, known := o.shape.Key(name)
+	if !known {
+		panic(fmt.Sprintf("yamldoc: the shape %s has no key %s", o.shape.Name, name))
+	}
+	return k.Type
+}
+
+// typed returns the type of a key and its member.
+func (o Object) typed(name string, kind shape.Kind) (shape.Type, Value) {
+	t := o.key(name)
+	if t.Kind != kind {
+		panic(fmt.Sprintf("yamldoc: the key %s of the shape %s is read as something else than what it is", name, o.shape.Name))
+	}
+	return t, o.members[name]
+}
+
 // Get returns the member, or the zero Value.
-func (o Object) Get(key string) Value { return o.members[key] }
+func (o Object) Get(key string) Value {
+	o.key(key)
+	return o.members[key]
+}
 
 // Has reports whether the member is there.
-func (o Object) Has(key string) bool { return !o.members[key].IsZero() }
+func (o Object) Has(key string) bool { return !o.Get(key).IsZero() }
 
 // Self returns the map itself, for mistakes about the whole.
 func (o Object) Self() Value { return o.self }
 
 // Require returns the member and notes a problem when it is not there.
 func (o Object) Require(key string) Value {
-	v := o.members[key]
+	v := o.Get(key)
 	if v.IsZero() && o.self.IsMap() {
 		o.self.Errorf("%s is missing", key)
 	}
 	return v
+}
+
+// Int is [Value.Int] within the bounds of the shape.
+func (o Object) Int(key string) (int64, bool) {
+	t, v := o.typed(key, shape.KindInt)
+	return v.Int(t.Lo, t.Hi)
+}
+
+// Float is [Value.Float] within the bounds of the shape.
+func (o Object) Float(key string) (float64, bool) {
+	t, v := o.typed(key, shape.KindNumber)
+	return v.Float(t.Least, t.Most)
+}
+
+// Duration is [Value.Duration] within the bounds of the shape.
+func (o Object) Duration(key string) (time.Duration, bool) {
+	t, v := o.typed(key, shape.KindDuration)
+	return v.Duration(time.Duration(t.Lo), time.Duration(t.Hi))
+}
+
+// Size is [Value.Size] within the bounds of the shape.
+func (o Object) Size(key string) (int64, bool) {
+	t, v := o.typed(key, shape.KindSize)
+	return v.Size(t.Lo, t.Hi)
+}
+
+// OneOf is [Value.OneOf] with the words of the shape.
+func (o Object) OneOf(key string) (string, bool) {
+	t, v := o.typed(key, shape.KindWord)
+	return v.OneOf(t.Words...)
+}
+
+// Bool is [Value.Bool].
+func (o Object) Bool(key string) (value, ok bool) {
+	_, v := o.typed(key, shape.KindBool)
+	return v.Bool()
 }

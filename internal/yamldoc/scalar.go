@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"attache/internal/shape"
 )
 
 // Text returns the scalar as written, whatever its type: 0123 stays "0123".
@@ -87,22 +89,10 @@ func (v Value) Duration(lo, hi time.Duration) (time.Duration, bool) {
 		return 0, false
 	}
 	if d < lo || d > hi {
-		v.Errorf("%s is out of range: want %s to %s", briefly(d), briefly(lo), briefly(hi))
+		v.Errorf("%s is out of range: want %s to %s", shape.DurationText(d), shape.DurationText(lo), shape.DurationText(hi))
 		return 0, false
 	}
 	return d, true
-}
-
-// briefly writes 1h0m0s as 1h.
-func briefly(d time.Duration) string {
-	text := d.String()
-	if short, ok := strings.CutSuffix(text, "m0s"); ok {
-		text = short + "m"
-	}
-	if short, ok := strings.CutSuffix(text, "h0m"); ok {
-		text = short + "h"
-	}
-	return text
 }
 
 var sizeText = regexp.MustCompile(`^(\d{1,12})(B|KiB|MiB|GiB)?$`)
@@ -121,23 +111,10 @@ func (v Value) Size(lo, hi int64) (int64, bool) {
 	n, _ := strconv.ParseInt(m[1], 10, 64) // at most 12 digits
 	unit := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[m[2]]
 	if n > math.MaxInt64/unit || n*unit < lo || n*unit > hi {
-		v.Errorf("%s is out of range: want %s to %s", m[0], sizeOf(lo), sizeOf(hi))
+		v.Errorf("%s is out of range: want %s to %s", m[0], shape.SizeText(lo), shape.SizeText(hi))
 		return 0, false
 	}
 	return n * unit, true
-}
-
-// sizeOf writes a number of bytes in the largest unit that divides it.
-func sizeOf(n int64) string {
-	for _, unit := range []struct {
-		name string
-		size int64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
-		if n != 0 && n%unit.size == 0 {
-			return strconv.FormatInt(n/unit.size, 10) + unit.name
-		}
-	}
-	return strconv.FormatInt(n, 10) + "B"
 }
 
 // OneOf returns the text, which must be one of words.

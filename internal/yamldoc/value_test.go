@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"attache/internal/shape"
 )
 
 // at reads one value under the key a.
 func at(read func(Value)) func(Value) {
-	return func(root Value) { read(root.Object("a").Get("a")) }
+	return func(root Value) { read(root.Object(keys("a")).Get("a")) }
 }
 
 func TestScalars(t *testing.T) {
@@ -130,7 +132,7 @@ func TestZeroValueIsSilent(t *testing.T) {
 	if a || b || c || d || e || f || g {
 		t.Error("something is there")
 	}
-	if v.List(true) != nil || v.Entries() != nil || v.Object("x").Has("x") || !v.Object().Require("x").IsZero() {
+	if v.List(true) != nil || v.Entries() != nil || v.Object(keys("x")).Has("x") || !v.Object(keys("x")).Require("x").IsZero() {
 		t.Error("a container is there")
 	}
 	if line, col := v.Pos(); line != 0 || col != 0 || !v.IsZero() || v.Kind() != "nothing" {
@@ -152,7 +154,7 @@ nothing:
 "odd\nf.yaml:1:1: forged": 7
 `
 	got := report(doc, func(root Value) {
-		o := root.Object("known", "list", "single", "nothing", "absent")
+		o := root.Object(keys("known", "list", "single", "nothing", "absent"))
 		for _, item := range o.Get("list").List(false) {
 			item.Int(0, 1)
 		}
@@ -258,7 +260,7 @@ func readAll(v Value, depth int) {
 	if depth > 50 {
 		return
 	}
-	v.Object("one", "two").Require("one")
+	v.Object(keys("one", "two")).Require("one")
 	for _, e := range v.Entries() {
 		readAll(e.Value, depth+1)
 	}
@@ -279,12 +281,51 @@ func TestManyProblems(t *testing.T) {
 	if !ok {
 		t.Fatal(rep.Err())
 	}
-	root.Object("known")
+	root.Object(keys("known"))
 	lines := strings.Split(rep.Err().Error(), "\n")
 	if len(lines) != maxProblems+1 || lines[maxProblems] != "f.yaml:200:1: there are 4800 more mistakes" {
 		t.Errorf("%d lines, the last is %q", len(lines), lines[len(lines)-1])
 	}
 	if !strings.HasPrefix(lines[0], "f.yaml:1:1: ") || rep.Len() != 5000 {
 		t.Errorf("%d problems, the first is %q", rep.Len(), lines[0])
+	}
+}
+
+// keys is a shape with keys of those names, which take any text.
+func keys(names ...string) shape.Object {
+	o := shape.Object{Name: "test"}
+	for _, name := range names {
+		o.Keys = append(o.Keys, shape.Key{Name: name})
+	}
+	return o
+}
+
+// A parser that reads what its shape does not have is found by whatever test
+// reads such a map, even an empty one.
+func TestShapesAndParsersAgree(t *testing.T) {
+	o := Value{}.Object(shape.Object{Name: "test", Keys: []shape.Key{
+		{Name: "text", Type: shape.Text("text")}, {Name: "n", Type: shape.Int(1, 10)},
+	}})
+	o.Get("text")
+	o.Int("n")
+	for name, read := range map[string]func(){
+		"unknown":  func() { o.Get("nonsense") },
+		"has":      func() { o.Has("nonsense") },
+		"require":  func() { o.Require("nonsense") },
+		"int":      func() { o.Int("text") },
+		"float":    func() { o.Float("n") },
+		"duration": func() { o.Duration("n") },
+		"size":     func() { o.Size("n") },
+		"word":     func() { o.OneOf("n") },
+		"bool":     func() { o.Bool("n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("nobody notices that the shape says something else")
+				}
+			}()
+			read()
+		})
 	}
 }

@@ -141,7 +141,7 @@ func Parse(rep *yamldoc.Report, name string, data []byte) (t *Transcript, ok boo
 	ar := txtar.Parse(data)
 	t = &Transcript{name: name, rep: rep, header: ar.Comment, now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC), params: map[string]string{}}
 	root, _ := yamldoc.Parse(rep, name, ar.Comment)
-	o := root.Object("recipe", "token", "now", "with", "refresh", "params", "parents", "tokens", "allow", "gzip")
+	o := root.Object(Shape())
 	t.root, t.recipe, t.with, t.refresh = root, o.Get("recipe"), o.Get("with"), o.Get("refresh")
 	t.token, _ = o.Get("token").Text()
 	if v := o.Get("now"); !v.IsZero() {
@@ -157,7 +157,7 @@ func Parse(rep *yamldoc.Report, name string, data []byte) (t *Transcript, ok boo
 	t.parents = readTokens(o.Get("parents"))
 	t.tokens = readTokens(o.Get("tokens"))
 	t.allow = readNames(o.Get("allow"))
-	t.gzip, _ = o.Get("gzip").Bool()
+	t.gzip, _ = o.Bool("gzip")
 	if why := t.files(ar.Files); why != "" {
 		rep.Add(yamldoc.Problem{File: name, Line: 1, Col: 1, Text: why})
 	}
@@ -235,7 +235,7 @@ func readTokens(v yamldoc.Value) map[string]refresher.Token {
 			tokens[e.Name] = refresher.Token{Value: secret.New(value)}
 			continue
 		}
-		o := e.Value.Object("value", "outputs")
+		o := e.Value.Object(tokenShape())
 		value, _ := o.Get("value").Text()
 		tok := refresher.Token{Value: secret.New(value), Outputs: map[string]secret.String{}}
 		for _, out := range o.Get("outputs").Entries() {
@@ -250,7 +250,7 @@ func readTokens(v yamldoc.Value) map[string]refresher.Token {
 func readNames(v yamldoc.Value) []exchange.Name {
 	var names []exchange.Name
 	for _, item := range v.List(false) {
-		o := item.Object("header", "query", "cookie")
+		o := item.Object(allowShape())
 		for _, in := range []exchange.Place{exchange.Header, exchange.Query, exchange.Cookie} {
 			if text, ok := o.Get(in.String()).Text(); ok && text != "" {
 				names = append(names, exchange.Name{In: in, Name: text})
