@@ -44,7 +44,7 @@ func wanted() shape.Type {
 func conditionType() shape.Type { return shape.Map(nameText, wanted()) }
 
 func paramShape() shape.Object {
-	return shape.Object{Name: "params", Keys: []shape.Key{
+	return shape.Object{Name: "param", Keys: []shape.Key{
 		{Name: "required", Type: shape.Forms(shape.Bool(), conditionType().Named("condition")), Default: "false",
 			Doc: "true, or a condition on other parameters, as in [`when`](#when)"},
 		{Name: "default", Type: templateText(), Otherwise: "none", Doc: "may name other parameters"},
@@ -148,7 +148,7 @@ func renewalKeys() shape.Object {
 		{Name: "jitter", Type: shape.Number(0, 0.5), Default: "0.05", Doc: "up to this share of the lifetime earlier, at random"},
 		{Name: "min_interval", Type: shape.Duration(100*time.Millisecond, 24*time.Hour), Default: "1s", Doc: "the least time between two logins"},
 		{Name: "useless_before", Type: shape.Duration(0, maxLifetime).Named("duration"), Otherwise: "none", Doc: "the vendor returns the same token if asked earlier than this before expiry"},
-		{Name: "same_value", Type: shape.Word("accept", "backoff"), Default: "accept", Otherwise: "; `backoff` for `file`, `exec` and `static`",
+		{Name: "same_value", Type: shape.Word("accept", "backoff"), Default: "accept", Otherwise: "but `backoff` for `file`, `exec` and `static`",
 			Doc: "what a login means that returns the refused value again: `accept` it as new, or `backoff`: it is not renewed, try again later"},
 		{Name: "previous", Type: shape.Word("stays", "overlaps", "dies"), Default: "stays",
 			Doc: "what a new token does to the one before: it `stays`, `overlaps` (is good for a while), or `dies`. With `dies`, `check` warns when several copies would take the token from each other"},

@@ -147,7 +147,7 @@ func refreshShape() shape.Object {
 			Doc: "`refresh_token`: the output of that name; whether the value is still good does not matter. `value`: the value itself, neither expired nor refused: it is renewed in place"},
 		{Name: "initial", Type: templateText(), Doc: "what a token without a login begins with"},
 		{Name: "rotates", Type: shape.Forms(shape.Bool(), conditionType().Named("condition")), Default: "false",
-			Doc: "each refresh token is good for one use: true, or a condition on parameters as in [`when`](#when). See [below](#rotating-refresh-tokens)"},
+			Doc: "each refresh token is good for one use: true, or a condition on parameters as in [`when`](#when)", Link: "#rotating-refresh-tokens"},
 		{Name: "request", Type: shape.Of(requestShape), Required: true, Doc: "it has to mention what it needs", Link: "#request"},
 		{Name: "success", Type: shape.Of(matcherShape), Otherwise: as, Doc: "where the answer to the refresh differs from that to the login"},
 		{Name: "errors", Type: shape.ListOrOne(shape.Of(errorShape)), Otherwise: as, Doc: "the same"},

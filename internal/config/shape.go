@@ -57,7 +57,7 @@ func orElsewhere(text shape.Type) shape.Type {
 // valueShape describes a value that stands elsewhere and is read with the
 // configuration.
 func valueShape() shape.Object {
-	return shape.Object{Name: "value", Exactly: []string{"env", "file"}, Keys: []shape.Key{
+	return shape.Object{Name: "reference", Exactly: []string{"env", "file"}, Keys: []shape.Key{
 		{Name: "env", Type: envNameType(), Doc: "an environment variable, read when attache starts"},
 		{Name: "file", Type: shape.Text("path"), Doc: "a file's content, less one line break at its end. At most 1 MiB"},
 	}}
