@@ -46,6 +46,11 @@ lint: ## Check formatting, modules and scripts; vet; staticcheck
 	go mod tidy -diff
 	for script in .ci/run scripts/*.sh; do bash -n "$$script"; done
 
+.PHONY: docs
+docs: ## Write the generated parts of docs/ anew
+	go test ./docs -run 'AreGenerated$$' -update
+	go test ./metrics -run '^TestReference$$' -update
+
 .PHONY: interop
 interop: ## Hold the binary against suites and servers of others, and check the deployments in examples/
 	staticcheck=$$(go tool -n staticcheck); for module in interop deploy; do \

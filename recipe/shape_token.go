@@ -41,7 +41,7 @@ func extractors() shape.Type {
 
 func extractorShape() shape.Object {
 	return shape.Object{Name: "value", Exactly: extractorKinds(), Keys: []shape.Key{
-		{Name: "json", Type: shape.Text("path"), Doc: "a path: `data.token`, `items.0.id`, `0.id` for a body that is a list; a dot within a name is written `\\.`"},
+		{Name: "json", Type: shape.Text("path"), Doc: "a member of the body: `data.token`, `items.0.id`, `0.id` for a body that is a list; a dot within a name is written `\\.`"},
 		{Name: "header", Type: shape.Text("name"), Doc: "a header of the answer"},
 		{Name: "cookie", Type: shape.Text("name"), Doc: "a cookie that the answer sets"},
 		{Name: "text", Type: shape.Bool().Named("`true`"), Doc: "the whole body, less white space at both ends"},
@@ -109,11 +109,11 @@ func jwtShape() shape.Object {
 
 func requestShape() shape.Object {
 	return shape.Object{Name: "request", Keys: []shape.Key{
-		{Name: "method", Type: shape.Word("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"), Otherwise: "POST with a body, else GET", Doc: "the method"},
+		{Name: "method", Type: shape.Word("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"), Otherwise: "POST with a body, else GET", Doc: "of the request"},
 		{Name: "url", Type: templateText(), Required: true, Doc: "begins with `https://`, `http://` or a parameter of `type: url`"},
 		{Name: "query", Type: templates(), Doc: "parameters behind those of `url`; a list of texts sends several"},
 		{Name: "headers", Type: templates(), Doc: "headers; a list of texts sends several"},
-		{Name: "basic", Type: shape.Of(basicShape), Doc: "HTTP Basic"},
+		{Name: "basic", Type: shape.Of(basicShape), Doc: "`user` and `password` as HTTP Basic; `escape: form` form-encodes both first, as RFC 6749 asks"},
 		{Name: "json", Type: shape.Any("any value"), Doc: "a JSON body: texts, numbers, booleans, null, lists and maps become what they look like"},
 		{Name: "form", Type: templates(), Doc: "a body as of a form, written as `query`"},
 		{Name: "text", Type: templateText(), Doc: "a body as it is"},
@@ -141,7 +141,7 @@ func execShape() shape.Object {
 }
 
 func refreshShape() shape.Object {
-	as := "the token's"
+	as, differs := "the token's", "where the answer to the refresh differs from that to the login"
 	return shape.Object{Name: "refresh", Keys: []shape.Key{
 		{Name: "needs", Type: shape.Word(needsRefreshToken, needsValue), Required: true,
 			Doc: "`refresh_token`: the output of that name; whether the value is still good does not matter. `value`: the value itself, neither expired nor refused: it is renewed in place"},
@@ -149,12 +149,12 @@ func refreshShape() shape.Object {
 		{Name: "rotates", Type: shape.Forms(shape.Bool(), conditionType().Named("condition")), Default: "false",
 			Doc: "each refresh token is good for one use: true, or a condition on parameters as in [`when`](#when)", Link: "#rotating-refresh-tokens"},
 		{Name: "request", Type: shape.Of(requestShape), Required: true, Doc: "it has to mention what it needs", Link: "#request"},
-		{Name: "success", Type: shape.Of(matcherShape), Otherwise: as, Doc: "where the answer to the refresh differs from that to the login"},
-		{Name: "errors", Type: shape.ListOrOne(shape.Of(errorShape)), Otherwise: as, Doc: "the same"},
-		{Name: "message", Type: extractors(), Otherwise: as, Doc: "the same"},
-		{Name: "value", Type: extractors(), Otherwise: as, Doc: "the same"},
-		{Name: "outputs", Type: shape.Map(nameText, extractors()), Otherwise: as, Doc: "the same"},
-		{Name: "lifetime", Type: lifetimeType(), Otherwise: as, Doc: "the same"},
+		{Name: "success", Type: shape.Of(matcherShape), Otherwise: as, Doc: differs},
+		{Name: "errors", Type: shape.ListOrOne(shape.Of(errorShape)), Otherwise: as, Doc: differs},
+		{Name: "message", Type: extractors(), Otherwise: as, Doc: differs},
+		{Name: "value", Type: extractors(), Otherwise: as, Doc: differs},
+		{Name: "outputs", Type: shape.Map(nameText, extractors()), Otherwise: as, Doc: differs},
+		{Name: "lifetime", Type: lifetimeType(), Otherwise: as, Doc: differs},
 	}}
 }
 

@@ -93,7 +93,7 @@ func acmeShape() shape.Object {
 			Doc: "the ACME server's directory. Using it accepts the server's terms of service"},
 		{Name: "email", Type: shape.Text("text"), Otherwise: "none", Doc: "told to the ACME server"},
 		{Name: "ca", Type: pemFile(), Otherwise: "the system's roots", Doc: "who issues the certificate of the ACME server itself"},
-		{Name: "eab", Type: shape.Of(eabShape), Otherwise: "none", Doc: "the account that the ACME server knows already"},
+		{Name: "eab", Type: shape.Of(eabShape), Otherwise: "none", Doc: "the account that the ACME server knows already: `kid`, its name, and `hmac`, its key in base64url as `{env: NAME}` or `{file: PATH}`"},
 		{Name: "http", Type: address(), Otherwise: "none",
 			Doc: "where HTTP-01 challenges are answered, and nothing else. It is open as long as a listener has it. Without it TLS-ALPN-01 challenges are answered on the listener itself"},
 	}}

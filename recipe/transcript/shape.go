@@ -10,17 +10,17 @@ func Shape() shape.Object {
 	texts := shape.Map("", shape.Text("text"))
 	tokens := shape.Map("", shape.Forms(shape.Text("text"), shape.Of(tokenShape)))
 	return shape.Object{Name: "transcript", Keys: []shape.Key{
-		{Name: "recipe", Type: shape.Text("text"), Doc: "both: the recipe's name, to be sure"},
-		{Name: "token", Type: shape.Text("name"), Doc: "logins: which token's; without it the transcript is one of a call"},
-		{Name: "now", Type: shape.Text("time"), Default: "2024-05-01T12:00:00Z", Doc: "both: the time"},
+		{Name: "recipe", Type: shape.Text("text"), Doc: "the recipe's name, to be sure"},
+		{Name: "token", Type: shape.Text("name"), Doc: "for logins: which token's; without it the transcript is one of a call"},
+		{Name: "now", Type: shape.Text("time"), Default: "2024-05-01T12:00:00Z", Doc: "the time"},
 		{Name: "with", Type: shape.Map("", shape.Any("text, `{header: NAME}` or `{query: NAME}`")),
-			Doc: "both: the credential's parameters: texts, `{header: NAME}` and `{query: NAME}`"},
-		{Name: "refresh", Type: shape.Of(recipe.RefreshShape), Doc: "both: as a credential's"},
-		{Name: "params", Type: texts, Doc: "logins: the values of parameters that come from the request"},
-		{Name: "parents", Type: tokens, Doc: "logins: the values of the tokens that the login needs"},
-		{Name: "tokens", Type: tokens, Doc: "calls: the tokens' values; with outputs: `app: {value: A, outputs: {region: eu}}`"},
-		{Name: "allow", Type: shape.List(shape.Of(allowShape)), Doc: "calls: as a route's"},
-		{Name: "gzip", Type: shape.Bool(), Default: "false", Doc: "both: true: the answers come compressed"},
+			Doc: "the credential's parameters: texts, `{header: NAME}` and `{query: NAME}`"},
+		{Name: "refresh", Type: shape.Of(recipe.RefreshShape), Doc: "as a credential's"},
+		{Name: "params", Type: texts, Doc: "for logins: the values of parameters that come from the request"},
+		{Name: "parents", Type: tokens, Doc: "for logins: the values of the tokens that the login needs"},
+		{Name: "tokens", Type: tokens, Doc: "for calls: the tokens' values; with outputs: `app: {value: A, outputs: {region: eu}}`"},
+		{Name: "allow", Type: shape.List(shape.Of(allowShape)), Doc: "for calls: as a route's"},
+		{Name: "gzip", Type: shape.Bool(), Default: "false", Doc: "true: the answers come compressed"},
 	}}
 }
 
