@@ -1,6 +1,7 @@
 // Package docs has no code: it keeps what is written here and in the README
-// true. Examples are parsed, links are followed, and the pages about the
-// built-in recipes must name everything that those have.
+// true. Examples are parsed, links are followed, and what can be told from the
+// program itself, such as tables of keys, is generated: `make docs` writes it, and
+// the tests fail when it is stale.
 package docs
 
 import (
@@ -205,27 +206,16 @@ func section(t *testing.T, text, heading string) string {
 	return rest
 }
 
-// Each built-in recipe has a page that names its parameters and tokens, what it
-// injects, strips and gives besides, and the vendor's documentation.
-func TestPagesNameEverythingOfARecipe(t *testing.T) {
+// The page about a built-in recipe links to the vendor's documentation, and the
+// README to the page.
+func TestPagesOfRecipesAreLinked(t *testing.T) {
 	for _, name := range recipe.PresetNames() {
 		r, _ := recipe.Preset(name)
 		family, _, _ := strings.Cut(name, "/")
 		page := "recipes/" + family + ".md"
 		text := read(t, page)
-		wants := append(r.TokenNames(), name)
-		for _, p := range r.Params {
-			wants = append(wants, p.Name)
-			wants = append(wants, p.Enum...)
-			if p.HasDefault && !strings.Contains(p.Default, "${") {
-				wants = append(wants, p.Default)
-			}
-		}
-		wants = append(wants, names(t, name)...)
-		for _, want := range wants {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s does not mention %s of the recipe %s", page, want, name)
-			}
+		if !strings.Contains(text, name) {
+			t.Errorf("%s does not mention the recipe %s", page, name)
 		}
 		for _, address := range r.Docs {
 			if !strings.Contains(text, "("+address+")") {
@@ -236,35 +226,6 @@ func TestPagesNameEverythingOfARecipe(t *testing.T) {
 			t.Errorf("the README does not link to %s", page)
 		}
 	}
-}
-
-// names returns what a recipe injects, strips and gives besides.
-func names(t *testing.T, preset string) []string {
-	t.Helper()
-	source, _ := recipe.PresetSource(preset)
-	var doc struct {
-		Inject, Strip, Renewed []map[string]any
-		Tokens                 map[string]struct{ Outputs map[string]any }
-	}
-	if err := yaml.Unmarshal(source, &doc); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, list := range [][]map[string]any{doc.Inject, doc.Strip, doc.Renewed} {
-		for _, entry := range list {
-			for _, place := range []string{"header", "query", "cookie"} {
-				if n, ok := entry[place].(string); ok {
-					names = append(names, n)
-				}
-			}
-		}
-	}
-	for _, token := range doc.Tokens {
-		for output := range token.Outputs {
-			names = append(names, output)
-		}
-	}
-	return names
 }
 
 var (
