@@ -26,8 +26,8 @@ func (l *loader) origin(v yamldoc.Value) (recipe.Origin, bool) {
 		return none, false
 	}
 	before := l.rep.Len()
-	o := v.Object(originShape())
-	kind, ok := only(o, originShape().Exactly)
+	o := v.Object(ParameterShape())
+	kind, ok := only(o, ParameterShape().Exactly)
 	if !ok {
 		if l.rep.Len() == before {
 			v.Errorf("want %s", want)

@@ -67,8 +67,9 @@ func envNameType() shape.Type {
 	return shape.Matching("name of a variable", `^[A-Za-z_][A-Za-z0-9_]*$`)
 }
 
-// originShape describes where the value of a parameter comes from.
-func originShape() shape.Object {
+// ParameterShape describes the map that says where the value of a credential's
+// parameter comes from.
+func ParameterShape() shape.Object {
 	return shape.Object{Name: "with", Exactly: []string{"env", "file", "credential", "header", "query"}, Keys: []shape.Key{
 		{Name: "env", Type: envNameType(), Doc: "an environment variable, read when attache starts"},
 		{Name: "file", Type: shape.Text("path"),
@@ -80,10 +81,6 @@ func originShape() shape.Object {
 		{Name: "decode", Type: shape.Word("percent"), Doc: "with `header`: the value is percent-decoded, for what a header cannot carry, such as Chinese names"},
 	}}
 }
-
-// ParameterShape describes the map that says where the value of a credential's
-// parameter comes from.
-func ParameterShape() shape.Object { return originShape() }
 
 func drainShape() shape.Object {
 	return shape.Object{Name: "drain", Keys: []shape.Key{
@@ -108,7 +105,7 @@ func credentialShape() shape.Object {
 	return shape.Object{Name: "credential", Keys: []shape.Key{
 		{Name: "recipe", Type: shape.Text("text"), Required: true,
 			Doc: "the name of a built-in recipe (`attache recipes` lists them), or the path of a recipe file: it ends in `.yaml` or `.yml`, or begins with `/`, `./` or `../`"},
-		{Name: "with", Type: shape.Map("", shape.Forms(shape.Text("text"), shape.Of(originShape))), Otherwise: "none", Doc: "the recipe's parameters", Link: "#with"},
+		{Name: "with", Type: shape.Map("", shape.Forms(shape.Text("text"), shape.Of(ParameterShape))), Otherwise: "none", Doc: "the recipe's parameters", Link: "#with"},
 		{Name: "required", Type: shape.Bool(), Otherwise: "see below", Doc: "whether [health](#metrics-health-and-status) waits for the tokens"},
 		{Name: "refresh", Type: shape.Of(recipe.RefreshShape), Otherwise: "the recipe's", Doc: "when tokens are renewed", Link: "#refresh"},
 		{Name: "instances", Type: shape.Of(instancesShape), Doc: "bounds for tokens that depend on the request", Link: "#instances"},

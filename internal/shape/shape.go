@@ -22,8 +22,8 @@ type Object struct {
 	Exactly []string
 }
 
-// Key describes a key of an [Object]. Texts are Markdown; links lead out of the
-// page that has the table.
+// Key describes a key of an [Object]. Texts are Markdown, and links in them are
+// written as on the page of docs/ that has the table.
 type Key struct {
 	Name string
 	Type Type
