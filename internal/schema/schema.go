@@ -99,7 +99,10 @@ func (s *schema) key(k shape.Key) object {
 
 // describe is what an editor shows about a key.
 func describe(k shape.Key) string {
-	facts := []string{k.Type.String()}
+	var facts []string
+	if k.Type.Kind != shape.KindWord { // editors list the words themselves
+		facts = append(facts, k.Type.String())
+	}
 	switch {
 	case k.Required:
 		facts = append(facts, "required")
@@ -110,7 +113,11 @@ func describe(k shape.Key) string {
 	case k.Otherwise != "":
 		facts = append(facts, "without it: "+k.Otherwise)
 	}
-	return plain(k.Doc + "\n\n(" + strings.Join(facts, "; ") + ")")
+	text := k.Doc
+	if len(facts) > 0 {
+		text += "\n\n(" + strings.Join(facts, "; ") + ")"
+	}
+	return plain(text)
 }
 
 var link = regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`)
