@@ -71,6 +71,7 @@ type Instance struct {
 	ownSave    uint64    // generation that this process saved last
 	saveAt     time.Time // the token in service is to be saved then; zero: it is saved
 	saving     bool      // a save runs
+	superseded bool      // it is about a token that was in service before
 	unsaved    int       // saves that failed in a row
 	lease      Lease     // kept until the token, which rotates, is saved; nil: none
 	wantedFrom int64     // a use since then, on used's clock, is a reason to log in

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"attache/internal/exchange"
+	"attache/internal/secret"
 )
 
 // job is one login to be made: for whom and with what. A reload may change both
@@ -35,6 +36,7 @@ type outcome struct {
 	wait     time.Duration // of held: at least; 0: see heldRetry
 	err      error         // the source's
 	stored   uint64        // the generation in the store; 0: none
+	holds    secret.String // the value in the store, unless it is rejected there
 	issued   time.Time     // when it was issued
 	lease    Lease         // to be released at the end; nil: none
 	took     time.Duration
@@ -82,11 +84,11 @@ func (in *Instance) obtain(j job) (got outcome) {
 	ctx, pool := in.engine.ctx, j.owner.pool
 	got.key = pool.storeKey(j.input.Params)
 	in.listAs(got.key)
-	if j.input.Refused {
-		in.tellRefused(got.key, j.input.Previous)
-	}
 	if in.load(ctx, &got) || got.stuck(j) {
 		return got
+	}
+	if j.input.Refused && got.holds.Equal(j.input.Previous.Value) {
+		in.tellRefused(got.key, got.stored)
 	}
 	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.tooSoon(j, &got)) {
 		return got
@@ -189,6 +191,7 @@ func (in *Instance) succeed(got outcome) {
 	notUntil := in.noteSame(got.token, now)
 	children := in.publish(got.token)
 	in.notUntil = notUntil
+	in.forgetSave()
 	if got.unsaved || got.token.Generation != saved {
 		in.planSave(now, got.unsaved)
 	}
@@ -367,7 +370,13 @@ func (in *Instance) hold(wait time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.running = false
-	in.admitted = true // the unit of the login rate was not used
+	switch _, usable := in.peek(); { // the unit of the login rate was not used
+	case in.always.Load():
+	case usable: // what there was to get came meanwhile
+		in.pool().logins.give()
+	default:
+		in.admitted = true
+	}
 	in.outdated = in.outdated || in.renewing
 	in.notUntil = time.Now().Add(max(wait, heldRetry))
 	in.notify()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"attache/internal/secret"
 )
 
 const (
@@ -36,7 +38,10 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	defer cancel()
 	found, err := in.backing().Load(ctx, got.key)
 	t := found.Token
-	got.stored, got.issued, got.broken = t.Generation, t.IssuedAt, nil
+	got.stored, got.issued, got.holds, got.broken = t.Generation, t.IssuedAt, t.Value, nil
+	if found.Rejected {
+		got.holds = secret.String{}
+	}
 	if err != nil {
 		if !errors.Is(err, ErrNoToken) {
 			in.storeFailed("load", err)
@@ -198,18 +203,12 @@ func (in *Instance) noteSave(generation uint64) {
 	in.ownSave = generation
 }
 
-// tellRefused has the store know that a token was refused, so that no other
-// process uses it.
-func (in *Instance) tellRefused(key StoreKey, t Token) {
-	in.mu.Lock()
-	stored := in.tokenKey == key // else a secret has changed since, and the store has another token of that number
-	in.mu.Unlock()
-	if !stored {
-		return
-	}
+// tellRefused has the store know that the token that it holds was refused, so that
+// no other process uses it.
+func (in *Instance) tellRefused(key StoreKey, generation uint64) {
 	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
 	defer cancel()
-	if err := in.backing().Reject(ctx, key, t.Generation); err != nil {
+	if err := in.backing().Reject(ctx, key, generation); err != nil {
 		in.storeFailed("reject", err)
 	}
 }
@@ -225,6 +224,13 @@ func (in *Instance) planSave(now time.Time, failed bool) {
 		in.unsaved++
 		in.saveAt = now.Add(in.policy().saveDelay(in.unsaved, in.engine.rand()))
 	}
+}
+
+// forgetSave ends the attempts to save the token that was in service. What came
+// in its place is in the store already: saving that once more could undo what
+// others did to it since. It is called with in.mu held.
+func (in *Instance) forgetSave() {
+	in.saveAt, in.unsaved, in.superseded = time.Time{}, 0, in.saving
 }
 
 // claimSave reports whether the caller is to save the token in service now. It
@@ -278,6 +284,7 @@ func (in *Instance) adoptStored(got outcome) {
 		in.pool().logins.give()
 	}
 	in.tokenKey, in.stored = got.key, got.stored
+	in.forgetSave()
 	if got.token.Generation != stored {
 		in.planSave(time.Now(), false)
 	}
@@ -297,8 +304,10 @@ func (in *Instance) endSave(got *outcome) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.saving = false
+	outdated := in.superseded
+	in.superseded = false
 	switch {
-	case got == nil:
+	case got == nil || outdated:
 	case !got.unsaved:
 		in.stored, in.unsaved = got.stored, 0
 	default:

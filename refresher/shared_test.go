@@ -419,3 +419,45 @@ func TestStoreThatLostItsData(t *testing.T) {
 		store.want(t, "peer", 7)
 	})
 }
+
+// What a process was refused with is marked by its value: during an outage two
+// processes may have given one number to two tokens.
+func TestRefusalOfAnUnsavedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := numbered(t, time.Hour)
+		in, _ := sharing(t, quiet{store}, src, refresher.Policy{})
+		rt.WantToken(t, in, "v1")
+		store.set(errDown, "load", "save")
+		time.Sleep(48*time.Minute + time.Second)
+		rt.WantToken(t, in, "v2") // generation 2, which the store did not take
+		store.put(t, "peer", 2, time.Hour)
+		store.set(nil)
+		store.once("reject", func() { t.Error("another process's token is marked") })
+		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+	})
+}
+
+// A save that is due for one token is none for the token that was adopted since:
+// it would lift a rejection.
+func TestSaveIsForgottenByAnAdoption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{})
+		rt.WantToken(t, in, "v1")
+		store.set(errDown, "save")
+		in.Offer(rt.Token(t, in), offered("renewed", time.Hour))
+		synctest.Wait()
+		store.put(t, "peer", 5, time.Hour)
+		synctest.Wait()
+		rt.WantToken(t, in, "peer")
+		_, before := store.counts()
+		store.set(nil)
+		time.Sleep(10 * time.Minute)
+		if _, saves := store.counts(); len(saves) != len(before) {
+			t.Errorf("%d saves after the adoption", len(saves)-len(before))
+		}
+	})
+}
