@@ -80,6 +80,11 @@ func rules() map[string]rule {
 			never:      []string{"net/http"},
 			why:        "the engine is time and state; how a token is fetched, kept and shown is others' business",
 		},
+		"store": {
+			ours:  []string{"refresher", "internal/exchange", "internal/secret"},
+			never: []string{"github.com/prometheus/"},
+			why:   "it keeps what the engine gives it; who configures and watches that is others' business",
+		},
 		"recipe": {
 			never: []string{ours + "proxy", ours + "store/", ours + "metrics", ours + "internal/config", ours + "internal/app", "github.com/prometheus/"},
 			why:   "what a vendor wants must not depend on what moves the bytes",
