@@ -154,6 +154,11 @@ func (k *Keys) Open(name Name, outside, sealed []byte) ([]byte, error) {
 	return nil, err
 }
 
+// isFirst reports whether the first key sealed the value.
+func (k *Keys) isFirst(sealed []byte) bool {
+	return len(sealed) > idLen && [idLen]byte(sealed[1:1+idLen]) == k.list[0].id
+}
+
 // additional returns what a sealed value is bound to. Head and name have fixed
 // lengths.
 func additional(head []byte, name Name, outside []byte) []byte {
