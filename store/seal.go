@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"attache/internal/secret"
 	"attache/refresher"
@@ -33,7 +32,7 @@ type key struct {
 }
 
 const (
-	// minKey is the least length of a key: a shorter one is no random text.
+	// minKey is the least length of a key in bytes: a shorter one is no random text.
 	minKey = 32
 	// idLen is the length of what tells keys apart.
 	idLen = 4
@@ -44,7 +43,7 @@ const (
 	sealOverhead = 1 + idLen + 12 + 16
 )
 
-// NewKeys derives keys from texts of at least 32 random characters each. There
+// NewKeys derives keys from texts of at least 32 bytes each, which are random. There
 // must be at least one, and no two may be the same.
 func NewKeys(texts ...secret.String) (*Keys, error) {
 	if len(texts) == 0 {
@@ -52,7 +51,7 @@ func NewKeys(texts ...secret.String) (*Keys, error) {
 	}
 	keys := &Keys{}
 	for i, text := range texts {
-		if utf8.RuneCountInString(text.Reveal()) < minKey {
+		if len(text.Reveal()) < minKey {
 			return nil, fmt.Errorf("the key can be guessed: want at least %d random characters", minKey)
 		}
 		for _, before := range texts[:i] {

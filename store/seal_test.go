@@ -34,10 +34,9 @@ func TestNewKeys(t *testing.T) {
 	}{
 		{"one", []string{long}, ""},
 		{"two", []string{long, long + "!"}, ""},
-		{"any characters", []string{strings.Repeat("é", 32)}, ""},
+		{"any characters", []string{strings.Repeat("é", 16)}, ""},
 		{"none", nil, "needs a key"},
 		{"short", []string{long[1:]}, "can be guessed"},
-		{"long in bytes alone", []string{strings.Repeat("é", 31)}, "can be guessed"},
 		{"the second short", []string{long, "x"}, "can be guessed"},
 		{"the same", []string{long, long}, "the same"},
 	}

@@ -13,10 +13,11 @@ func TestTokensOfOthersAreNotRevoked(t *testing.T) {
 		cfg   config.Config
 		alone bool
 	}{
-		{"in memory", config.Config{Store: config.StoreMemory}, true},
-		{"in a store", config.Config{Store: "another"}, false},
-		{"handed out", config.Config{Store: config.StoreMemory, Handout: &config.Handout{Credentials: []string{"other", "c"}}}, false},
-		{"others are handed out", config.Config{Store: config.StoreMemory, Handout: &config.Handout{Credentials: []string{"other"}}}, true},
+		{"in memory", config.Config{Store: config.Store{Kind: config.StoreMemory}}, true},
+		{"in a file", config.Config{Store: config.Store{Kind: config.StoreFile}}, false},
+		{"in Redis", config.Config{Store: config.Store{Kind: config.StoreRedis}}, false},
+		{"handed out", config.Config{Store: config.Store{Kind: config.StoreMemory}, Handout: &config.Handout{Credentials: []string{"other", "c"}}}, false},
+		{"others are handed out", config.Config{Store: config.Store{Kind: config.StoreMemory}, Handout: &config.Handout{Credentials: []string{"other"}}}, true},
 	}
 	for _, tt := range tests {
 		if got := isAlone(&tt.cfg, "c"); got != tt.alone {

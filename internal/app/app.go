@@ -54,6 +54,7 @@ type App struct {
 	format   string // of log, as the first configuration had it
 	version  string
 	engine   *refresher.Engine
+	kept     keptTokens
 	metrics  *metrics.Metrics
 	admin    *admin.Admin
 	registry *prometheus.Registry
@@ -93,15 +94,19 @@ func New(opt Options) (*App, error) {
 		return nil, err
 	}
 	a.certs = certs.New(certs.Config{Log: opt.Log, Issued: a.metrics.CertificateIssued})
-	a.engine = refresher.New(refresher.Config{Observe: func(ev refresher.Event) {
+	if a.kept, err = openStore(opt.Config.Store, opt.Log); err != nil {
+		return nil, err
+	}
+	a.engine = refresher.New(refresher.Config{Store: a.kept.store, Observe: func(ev refresher.Event) {
 		a.metrics.Observe(ev)
 		logEvent(opt.Log, ev)
 	}})
 	a.reloads = newReloads(a, opt)
-	if a.admin, err = a.newAdmin(opt); err != nil {
-		return nil, err
+	if a.admin, err = a.newAdmin(opt); err == nil {
+		err = a.apply(context.Background(), opt.Config)
 	}
-	if err := a.apply(context.Background(), opt.Config); err != nil {
+	if err != nil {
+		a.kept.close()
 		return nil, err
 	}
 	return a, nil
@@ -164,6 +169,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.certs.Close()
 	a.parts.Wait()
 	a.revoke()
+	a.kept.close()
 	a.log.Info("stopped")
 	return err
 }
@@ -173,6 +179,9 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) apply(ctx context.Context, cfg *config.Config) error {
 	if a.swaps.over() {
 		return errStopping
+	}
+	if err := a.kept.follow(&cfg.Store, a.log); err != nil {
+		return err
 	}
 	old := a.current.Load()
 	next, err := a.build(cfg, old)

@@ -24,13 +24,15 @@ func addTokens(change *refresher.Change, cfg *config.Config, userAgent string, l
 	for _, c := range cfg.Credentials {
 		transport := loginTransport(c)
 		for _, t := range c.Program.Tokens() {
+			policy := t.Policy
+			policy.HoldsOnOutage = holds(cfg.Store, policy)
 			source := t.Source(transport, userAgent)
 			source.Warn = func(text string) {
 				log.Warn(text, "credential", c.Name, "token", t.Name)
 			}
 			d := refresher.Definition{
 				Credential: c.Name, Token: t.Name, Recipe: c.Program.Recipe().Name,
-				Key: t.Key, Params: t.Params, Source: source, Policy: t.Policy, Limits: c.Limits, Local: t.Local(),
+				Key: t.Key, Params: t.Params, Source: source, Policy: policy, Limits: c.Limits, Local: t.Local(),
 			}
 			if t.Revokes() && isAlone(cfg, c.Name) {
 				d.Revoker = source
@@ -54,7 +56,7 @@ func addTokens(change *refresher.Change, cfg *config.Config, userAgent string, l
 // isAlone reports whether nobody but this process has the tokens of a credential,
 // so that it may end them: none is in a store, and none is handed out.
 func isAlone(cfg *config.Config, credential string) bool {
-	return cfg.Store == config.StoreMemory && (cfg.Handout == nil || !slices.Contains(cfg.Handout.Credentials, credential))
+	return cfg.Store.Kind == config.StoreMemory && (cfg.Handout == nil || !slices.Contains(cfg.Handout.Credentials, credential))
 }
 
 // slots returns the pools of the tokens that a route uses, parallel to its

@@ -155,7 +155,7 @@ func (r *reloads) reload(ctx context.Context, why string) error {
 	r.files = files
 	r.again = time.Time{}
 	if err == nil {
-		if err = r.apply(ctx, cfg); err != nil {
+		if err = r.apply(ctx, cfg); err != nil && !errors.Is(err, errStoreMoved) {
 			r.again = time.Now().Add(againEvery)
 		}
 	}

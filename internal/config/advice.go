@@ -26,10 +26,10 @@ func (l *loader) adviseOnCredentials() {
 			l.warn(d.instances.Problem("this has no effect: no parameter comes from a request, so there is one instance"))
 		}
 		for _, t := range c.Tokens() {
-			if why := forgotten(l.cfg.Store, t); why != "" {
+			if why := forgotten(l.cfg.Store.Kind, t); why != "" {
 				d.at.Errorf("%s", why)
 			}
-			if l.cfg.Store == StoreMemory && t.Policy.PreviousDies {
+			if l.cfg.Store.Kind == StoreMemory && t.Policy.PreviousDies {
 				l.warn(d.at.Problem("a new %s token ends the one before (previous: dies), and the store is memory: run one replica, or replicas will end each other's tokens", t.Name))
 			}
 		}
@@ -38,12 +38,12 @@ func (l *loader) adviseOnCredentials() {
 }
 
 // forgotten says why a token cannot be used with that store, or "".
-func forgotten(store Store, t *recipe.TokenProgram) string {
+func forgotten(store StoreKind, t *recipe.TokenProgram) string {
 	if store != StoreMemory || !t.Policy.Rotates {
 		return ""
 	}
 	return fmt.Sprintf("each refresh of token %s replaces its refresh token (rotates), and store: memory forgets the new one when attache stops, which ends the session; "+
-		"it needs a store that outlives the process, and this version has none: log in by other means, or leave rotates out if the vendor accepts the first refresh token for ever", t.Name)
+		"it needs a store that outlives the process, {file: PATH, key: {file: PATH}} or one in Redis; or leave rotates out if the vendor accepts the first refresh token for ever", t.Name)
 }
 
 // shellVariable is what shells put a variable's value in place of.

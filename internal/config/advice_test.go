@@ -18,14 +18,15 @@ func TestForgotten(t *testing.T) {
 	rep := &yamldoc.Report{}
 	r, _ := recipe.Parse(rep, "rotates.yaml", data)
 	for _, tt := range []struct {
-		store Store
+		store StoreKind
 		kind  string
 		want  bool
 	}{
 		{StoreMemory, "strict", true},
 		{StoreMemory, "lax", false},
-		{"file", "strict", false},
-		{"file", "lax", false},
+		{StoreFile, "strict", false},
+		{StoreRedis, "strict", false},
+		{StoreFile, "lax", false},
 	} {
 		c, ok := recipe.Bind(rep, r, recipe.BindConfig{Name: "c", With: map[string]recipe.Origin{
 			"token_url": {Ref: secret.Literal("https://h")}, "refresh_token": {Ref: secret.Literal("r")}, "kind": {Ref: secret.Literal(tt.kind)},

@@ -38,6 +38,7 @@ type Config struct {
 	Certificates *Certificates
 	// Drain says how attache stops; every field is set.
 	Drain Drain
+	// Store says where tokens are kept; [StoreMemory] when the file says nothing.
 	Store Store
 	Log   Log
 	// Credentials come in an order in which each stands behind those whose
@@ -74,12 +75,6 @@ type Listener struct {
 	Unsafe bool
 	Bounds Bounds
 }
-
-// Store says where tokens are kept.
-type Store string
-
-// StoreMemory keeps tokens in the process.
-const StoreMemory Store = "memory"
 
 // Log says what is logged and how.
 type Log struct {

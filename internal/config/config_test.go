@@ -163,7 +163,7 @@ func describe(cfg *Config) string {
 	if c := cfg.Certificates; c != nil {
 		line("certificates folder %q redis %v key %v", filepath.Base(c.Folder), !c.Redis.IsEmpty(), !c.Key.IsEmpty())
 	}
-	line("admin %s probes %q store %s log %v %s %s", cfg.Admin.Address, cfg.Probes, cfg.Store, cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
+	line("admin %s probes %q store %s log %v %s %s", cfg.Admin.Address, cfg.Probes, describeStore(cfg.Store), cfg.Log.Level, cfg.Log.Format, cfg.Log.Requests)
 	for _, c := range cfg.Credentials {
 		line("credential %s recipe %s keyed by %v required %v", c.Name, c.Program.Recipe().Name, c.Program.RequestParams(), c.RequiredTokens)
 		line("  limits %d %v %d tls %s proxy %v", c.Limits.Max, c.Limits.Idle, c.Limits.LoginsPerMinute, describeTLS(c.TLS), c.Proxy)
@@ -184,6 +184,20 @@ func describe(cfg *Config) string {
 		line("warning %s", w)
 	}
 	return b.String()
+}
+
+// describeStore tells what is in a store, but for passwords and keys.
+func describeStore(s Store) string {
+	text := string(s.Kind)
+	if s.Kind == StoreMemory {
+		return text
+	}
+	text += fmt.Sprintf(" %q keys %d", strings.TrimPrefix(s.File, filepath.Dir(s.File)), len(s.Keys))
+	for _, u := range s.Redis {
+		text += " " + withoutUser(u)
+	}
+	return text + fmt.Sprintf(" master %q sentinel %q %v cluster %v tls %s namespace %q on_outage %q", s.Master, s.Sentinel.Username,
+		!s.Sentinel.Password.IsEmpty(), s.Cluster, describeTLS(s.TLS), s.Namespace, s.OnOutage)
 }
 
 // describeListener tells what is in a listener; of what stands for nothing it

@@ -131,16 +131,6 @@ func (l *loader) config(root yamldoc.Value) {
 	l.adviseOnCredentials()
 }
 
-func (l *loader) store(v yamldoc.Value) {
-	l.cfg.Store = StoreMemory
-	if v.IsZero() {
-		return
-	}
-	if text, _ := scalar(v); text != string(StoreMemory) {
-		v.Errorf("only memory is supported")
-	}
-}
-
 func (l *loader) log(v yamldoc.Value) {
 	l.cfg.Log = Log{Level: slog.LevelInfo, Format: "auto", Requests: "errors"}
 	o := v.Object(logShape())

@@ -42,7 +42,7 @@ func TestDefaultsAreThoseOfTheShapes(t *testing.T) {
 		t.Fatalf("%v in\n%s", err, text)
 	}
 	ignored := cmpopts.IgnoreFields(Route{}, "Plan")
-	if d := cmp.Diff(plain, written, ignored, cmpopts.IgnoreUnexported(TLS{}), cmp.Comparer(Proxy.equal)); d != "" {
+	if d := cmp.Diff(plain, written, ignored, cmp.Comparer(TLS.equal), cmp.Comparer(Proxy.equal)); d != "" {
 		t.Errorf("a default is another than the shapes say (-without +with):\n%s\n%s", d, text)
 	}
 	if n < 18 {
