@@ -71,7 +71,7 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	chat := yamlBlocks(section(t, read(t, "write-a-recipe.md"), "## Log in"))[2]
-	for name, text := range map[string]string{"chat.yaml": chat, "secret.txt": "from-a-file\n"} {
+	for name, text := range map[string]string{"chat.yaml": chat, "secret.txt": "from-a-file\n", "store-key": strings.Repeat("k", 64) + "\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 				credentials, _, _ = strings.Cut(block, "\nroutes:")
 			case strings.HasPrefix(block, "routes:"):
 				block = credentials + "\n" + block
-			case strings.HasPrefix(block, "listen:"), strings.HasPrefix(block, "handout:"), strings.HasPrefix(block, "certificates:"):
+			case strings.HasPrefix(block, "listen:"), strings.HasPrefix(block, "handout:"), strings.HasPrefix(block, "certificates:"), strings.HasPrefix(block, "store:"):
 			default:
 				continue
 			}
