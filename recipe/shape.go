@@ -27,21 +27,21 @@ func Shape() shape.Object {
 const nameText = `^[a-z][a-z0-9_-]*$`
 
 // template is a text with ${name} in it.
-func templateText() shape.Type { return shape.Text("text") }
+func templateText() *shape.Type { return shape.Text("text") }
 
 // templates is a map from names to texts or lists of them.
-func templates() shape.Type {
+func templates() *shape.Type {
 	return shape.Map("", shape.ListOrOne(templateText())).Named("map of texts, or lists of texts")
 }
 
 // wanted is what [parseTest] reads.
-func wanted() shape.Type {
+func wanted() *shape.Type {
 	one := shape.Forms(shape.Text("value"), shape.Null())
 	return shape.ListOrOne(one)
 }
 
 // conditionType is what [parseCondition] reads.
-func conditionType() shape.Type { return shape.Map(nameText, wanted()) }
+func conditionType() *shape.Type { return shape.Map(nameText, wanted()) }
 
 func paramShape() shape.Object {
 	return shape.Object{Name: "param", Keys: []shape.Key{
@@ -124,7 +124,7 @@ func matcherShape() shape.Object {
 	}}
 }
 
-func globs() shape.Type {
+func globs() *shape.Type {
 	return shape.ListOrOne(shape.Matching("path", `^[/*]`)).Named("path, or list")
 }
 

@@ -35,7 +35,7 @@ func errorShape() shape.Object {
 	)
 }
 
-func extractors() shape.Type {
+func extractors() *shape.Type {
 	return shape.ListOrOne(shape.Of(extractorShape)).Named("map, or list of these")
 }
 
@@ -53,7 +53,7 @@ func extractorShape() shape.Object {
 // extractorKinds lists where an extractor may look.
 func extractorKinds() []string { return []string{"json", "header", "cookie", "text", "regexp"} }
 
-func lifetimeType() shape.Type {
+func lifetimeType() *shape.Type {
 	fixed := shape.Forms(shape.Duration(time.Second, maxLifetime).Named("duration"), shape.Word(untilRefused))
 	return shape.ListOrOne(shape.Forms(fixed, shape.Of(lifetimeShape))).Named("duration, `" + untilRefused + "`, map, or list of these")
 }

@@ -34,23 +34,23 @@ func Shape() shape.Object {
 // included.
 const nameText = `^[a-z][a-z0-9_-]{0,63}$`
 
-func address() shape.Type { return shape.Matching("address", `:[0-9]{1,5}$`) }
+func address() *shape.Type { return shape.Matching("address", `:[0-9]{1,5}$`) }
 
-func name() shape.Type { return shape.Matching("name", nameText) }
+func name() *shape.Type { return shape.Matching("name", nameText) }
 
 // credentialName is the name of a credential where it is referred to.
-func credentialName() shape.Type { return shape.Matching("credential", nameText) }
+func credentialName() *shape.Type { return shape.Matching("credential", nameText) }
 
 // pemFile is what [loader.pem] reads.
-func pemFile() shape.Type {
+func pemFile() *shape.Type {
 	return shape.Forms(shape.Text("path"), shape.Of(valueShape)).Named("PEM file")
 }
 
 // secretText is what [loader.value] reads.
-func secretText() shape.Type { return orElsewhere(shape.Text("text")) }
+func secretText() *shape.Type { return orElsewhere(shape.Text("text")) }
 
 // orElsewhere is what [loader.value] reads where a text is of some type.
-func orElsewhere(text shape.Type) shape.Type {
+func orElsewhere(text *shape.Type) *shape.Type {
 	return shape.Forms(text, shape.Of(valueShape)).Named(text.String() + ", `{env: NAME}` or `{file: PATH}`")
 }
 
@@ -63,7 +63,7 @@ func valueShape() shape.Object {
 	}}
 }
 
-func envNameType() shape.Type {
+func envNameType() *shape.Type {
 	return shape.Matching("name of a variable", `^[A-Za-z_][A-Za-z0-9_]*$`)
 }
 
@@ -125,7 +125,7 @@ func instancesShape() shape.Object {
 
 // proxyType is a word, or a URL that may stand elsewhere since it may hold a
 // password.
-func proxyType() shape.Type {
+func proxyType() *shape.Type {
 	return shape.Forms(shape.Word("env", "none"), shape.Matching("URL", `^(env$|none$|https?://|socks5://)`), shape.Of(valueShape)).
 		Named("`env`, `none` or URL")
 }

@@ -37,7 +37,7 @@ func handoutShape() shape.Object {
 	}}
 }
 
-func fileModeType() shape.Type { return shape.Matching("file mode, octal", octalText) }
+func fileModeType() *shape.Type { return shape.Matching("file mode, octal", octalText) }
 
 func adminShape() shape.Object {
 	return shape.Object{Name: "admin", Keys: []shape.Key{

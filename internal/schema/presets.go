@@ -78,7 +78,7 @@ func (s *schema) param(p *recipe.Param) object {
 }
 
 // paramType is the type of a parameter's value.
-func paramType(p *recipe.Param) shape.Type {
+func paramType(p *recipe.Param) *shape.Type {
 	if len(p.Enum) > 0 {
 		return shape.Word(p.Enum...)
 	}

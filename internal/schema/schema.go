@@ -126,7 +126,7 @@ var link = regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`)
 func plain(text string) string { return link.ReplaceAllString(text, "$1") }
 
 // value is a default as JSON has it.
-func value(t shape.Type, text string) any {
+func value(t *shape.Type, text string) any {
 	switch t.Kind {
 	case shape.KindInt, shape.KindNumber:
 		if f, err := strconv.ParseFloat(text, 64); err == nil {
@@ -153,7 +153,7 @@ const (
 )
 
 // of is the schema of a type.
-func (s *schema) of(t shape.Type) object {
+func (s *schema) of(t *shape.Type) object {
 	switch t.Kind {
 	case shape.KindText:
 		return text(t.Pattern)
@@ -192,7 +192,7 @@ func (s *schema) of(t shape.Type) object {
 }
 
 // forms is the schema of each form; forms of forms are forms.
-func (s *schema) forms(types []shape.Type) []any {
+func (s *schema) forms(types []*shape.Type) []any {
 	var list []any
 	for _, t := range types {
 		if t.Kind == shape.KindForms {
@@ -240,7 +240,7 @@ func text(pattern string) object {
 }
 
 // durations has the form only: bounds are for the parser.
-func durations(t shape.Type) object {
+func durations(t *shape.Type) object {
 	pattern := duration
 	if t.Lo < 0 {
 		pattern = signed

@@ -265,7 +265,7 @@ func TestShapesAreWhole(t *testing.T) {
 	for _, root := range []shape.Object{config.Shape(), recipe.Shape()} {
 		byName := map[string]string{}
 		var visit func(o shape.Object)
-		var below func(t shape.Type)
+		var below func(t *shape.Type)
 		visit = func(o shape.Object) {
 			keys := strings.Join(o.Names(), " ")
 			if before, seen := byName[o.Name]; seen {
@@ -287,7 +287,7 @@ func TestShapesAreWhole(t *testing.T) {
 				}
 			}
 		}
-		below = func(t shape.Type) {
+		below = func(t *shape.Type) {
 			if t.Object != nil {
 				visit(t.Object())
 			}

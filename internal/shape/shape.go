@@ -26,7 +26,7 @@ type Object struct {
 // written as on the page of docs/ that has the table.
 type Key struct {
 	Name string
-	Type Type
+	Type *Type
 	// Required: the object is a mistake without it.
 	Required bool
 	// Default is the value that holds without the key, as a file would have it;
@@ -60,7 +60,8 @@ const (
 	KindNull                 // nothing
 )
 
-// Type says what may stand at a key. Make one with the functions below.
+// Type says what may stand at a key. Make one with the functions below. They are
+// called in hundreds of places, and not inlined there to keep the program small.
 type Type struct {
 	Kind Kind
 	// Says is how a table names the type; "": [Type.String] finds words itself.
@@ -78,66 +79,100 @@ type Type struct {
 	Least, Most float64
 	// Of are the forms of a KindForms; the one type of the items of a KindList and
 	// of the values of a KindMap.
-	Of []Type
+	Of []*Type
 	// Object describes a KindObject. It is a function so that a description costs
 	// nothing until somebody looks into it.
 	Object func() Object
 }
 
 // Text is any scalar, taken as it is written. says is how a table names it.
-func Text(says string) Type { return Type{Kind: KindText, Says: says} }
+//
+//go:noinline
+func Text(says string) *Type { return &Type{Kind: KindText, Says: says} }
 
 // Matching is a [Text] that matches a regular expression.
-func Matching(says, pattern string) Type {
-	return Type{Kind: KindText, Says: says, Pattern: pattern}
+//
+//go:noinline
+func Matching(says, pattern string) *Type {
+	return &Type{Kind: KindText, Says: says, Pattern: pattern}
 }
 
 // Bool is true or false.
-func Bool() Type { return Type{Kind: KindBool} }
+//
+//go:noinline
+func Bool() *Type { return &Type{Kind: KindBool} }
 
 // Int is a whole number from lo to hi.
-func Int(lo, hi int64) Type { return Type{Kind: KindInt, Lo: lo, Hi: hi} }
+//
+//go:noinline
+func Int(lo, hi int64) *Type { return &Type{Kind: KindInt, Lo: lo, Hi: hi} }
 
 // Number is a number from least to most.
-func Number(least, most float64) Type { return Type{Kind: KindNumber, Least: least, Most: most} }
+//
+//go:noinline
+func Number(least, most float64) *Type { return &Type{Kind: KindNumber, Least: least, Most: most} }
 
 // Duration is a duration from lo to hi.
-func Duration(lo, hi time.Duration) Type {
-	return Type{Kind: KindDuration, Lo: int64(lo), Hi: int64(hi)}
+//
+//go:noinline
+func Duration(lo, hi time.Duration) *Type {
+	return &Type{Kind: KindDuration, Lo: int64(lo), Hi: int64(hi)}
 }
 
 // Size is a number of bytes from lo to hi.
-func Size(lo, hi int64) Type { return Type{Kind: KindSize, Lo: lo, Hi: hi} }
+//
+//go:noinline
+func Size(lo, hi int64) *Type { return &Type{Kind: KindSize, Lo: lo, Hi: hi} }
 
 // Word is one of words.
-func Word(words ...string) Type { return Type{Kind: KindWord, Words: words} }
+//
+//go:noinline
+func Word(words ...string) *Type { return &Type{Kind: KindWord, Words: words} }
 
 // List is a list of items of one type.
-func List(item Type) Type { return Type{Kind: KindList, Of: []Type{item}} }
+//
+//go:noinline
+func List(item *Type) *Type { return &Type{Kind: KindList, Of: []*Type{item}} }
 
 // ListOrOne is a list of items, or one item without the brackets.
-func ListOrOne(item Type) Type { return Forms(item, List(item)) }
+//
+//go:noinline
+func ListOrOne(item *Type) *Type { return Forms(item, List(item)) }
 
 // Map is a map from names, which match a regular expression, to values of one
 // type. "": any names.
-func Map(pattern string, value Type) Type {
-	return Type{Kind: KindMap, Pattern: pattern, Of: []Type{value}}
+//
+//go:noinline
+func Map(pattern string, value *Type) *Type {
+	return &Type{Kind: KindMap, Pattern: pattern, Of: []*Type{value}}
 }
 
 // Of is an object.
-func Of(object func() Object) Type { return Type{Kind: KindObject, Object: object} }
+//
+//go:noinline
+func Of(object func() Object) *Type { return &Type{Kind: KindObject, Object: object} }
 
 // Forms is any of several types.
-func Forms(types ...Type) Type { return Type{Kind: KindForms, Of: types} }
+//
+//go:noinline
+func Forms(types ...*Type) *Type { return &Type{Kind: KindForms, Of: types} }
 
 // Any is whatever YAML can say.
-func Any(says string) Type { return Type{Kind: KindAny, Says: says} }
+//
+//go:noinline
+func Any(says string) *Type { return &Type{Kind: KindAny, Says: says} }
 
 // Null is nothing: a key with no value.
-func Null() Type { return Type{Kind: KindNull} }
+//
+//go:noinline
+func Null() *Type { return &Type{Kind: KindNull} }
 
 // Named returns t with other words for tables.
-func (t Type) Named(says string) Type { t.Says = says; return t }
+func (t *Type) Named(says string) *Type {
+	named := *t
+	named.Says = says
+	return &named
+}
 
 // Key returns the key of that name; ok is false when there is none.
 func (o Object) Key(name string) (k Key, ok bool) {
@@ -184,7 +219,7 @@ func (o Object) walk(f func(Object), seen map[string]bool) {
 	}
 }
 
-func (t Type) walk(f func(Object), seen map[string]bool) {
+func (t *Type) walk(f func(Object), seen map[string]bool) {
 	if t.Object != nil {
 		t.Object().walk(f, seen)
 	}
@@ -195,7 +230,7 @@ func (t Type) walk(f func(Object), seen map[string]bool) {
 
 // String is what a table says of the type: "whole number, 1 to 10". Words are
 // in Markdown.
-func (t Type) String() string {
+func (t *Type) String() string {
 	if t.Says != "" {
 		return t.Says
 	}
@@ -227,7 +262,7 @@ func (t Type) String() string {
 }
 
 // forms names each form once.
-func (t Type) forms() string {
+func (t *Type) forms() string {
 	if last := len(t.Of) - 1; last == 1 && t.Of[1].Kind == KindList {
 		return t.Of[1].String() + ", or one"
 	}

@@ -9,7 +9,7 @@ import (
 func TestWordsForTypes(t *testing.T) {
 	object := Of(func() Object { return Object{Name: "o"} })
 	for _, c := range []struct {
-		t    Type
+		t    *Type
 		want string
 	}{
 		{Text("name"), "name"},

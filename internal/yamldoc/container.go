@@ -116,7 +116,7 @@ func (v Value) Object(s shape.Object) Object {
 }
 
 // key returns what the shape says of a key.
-func (o Object) key(name string) shape.Type {
+func (o Object) key(name string) *shape.Type {
 	k, known := o.shape.Key(name)
 	if !known {
 		panic(fmt.Sprintf("yamldoc: the shape %s has no key %s", o.shape.Name, name))
@@ -125,7 +125,7 @@ func (o Object) key(name string) shape.Type {
 }
 
 // typed returns the type of a key and its member.
-func (o Object) typed(name string, kind shape.Kind) (shape.Type, Value) {
+func (o Object) typed(name string, kind shape.Kind) (*shape.Type, Value) {
 	t := o.key(name)
 	if t.Kind != kind {
 		panic(fmt.Sprintf("yamldoc: the key %s of the shape %s is read as something else than what it is", name, o.shape.Name))
