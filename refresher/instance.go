@@ -62,6 +62,7 @@ type Instance struct {
 	passing    time.Time // until then refusals of the current token are passed on
 	failures   int       // since the last success
 	series     int       // of them, those in a row that back off alike
+	holds      int       // looks in a row that found another process logging in
 	sameness   int       // logins in a row that returned the value that was there
 	lastErr    *FetchError
 	success    time.Time // of the last login, by the wall clock
@@ -184,6 +185,9 @@ func (in *Instance) await(ctx context.Context) (<-chan struct{}, error) {
 		return nil, ErrClosed
 	}
 	now := time.Now()
+	if soon := now.Add(heldRetry); in.holds > 0 && in.waiters == 0 && in.notUntil.After(soon) {
+		in.notUntil = soon // the looks are rare while nobody waits
+	}
 	at := in.nextAttempt(now)
 	if err := ctx.Err(); err != nil {
 		return nil, in.unavailable(at.Sub(now), err)

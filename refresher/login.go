@@ -78,76 +78,6 @@ func (o *outcome) release() {
 	}
 }
 
-// obtain looks in the store before and after it gets the lease, and only then
-// logs in.
-func (in *Instance) obtain(j job) (got outcome) {
-	ctx, pool := in.engine.ctx, j.owner.pool
-	got.key = pool.storeKey(j.input.Params)
-	in.listAs(got.key)
-	if in.load(ctx, &got) || got.stuck(j) {
-		return got
-	}
-	if j.input.Refused && got.holds.Equal(j.input.Previous.Value) {
-		in.tellRefused(got.key, got.stored)
-	}
-	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.tooSoon(j, &got)) {
-		return got
-	}
-	if got.previous.Generation > j.input.Previous.Generation {
-		j.input.Previous, j.input.Refused = got.previous, got.refused
-	}
-	stop := in.keepAlive(got.lease, j.work.policy)
-	defer stop()
-	got.token, got.err = in.fetch(j)
-	if got.err != nil {
-		return got
-	}
-	got.token, got.replaced = believable(got.token, in.engine.now())
-	if pool.storeKey(j.input.Params) != got.key && !j.work.policy.Rotates {
-		got.key = StoreKey{} // a secret changed meanwhile, and whose token this is nobody knows
-		in.mu.Lock()
-		got.token.Generation = in.number(got.token, 0)
-		in.mu.Unlock()
-		return got
-	}
-	in.persist(&got, j.work.policy.Rotates)
-	return got
-}
-
-// acquire puts the lease into got. It reports false when nothing is to be done
-// without it.
-func (in *Instance) acquire(parent context.Context, j job, got *outcome) bool {
-	ctx, cancel := context.WithTimeout(parent, storeTimeout)
-	defer cancel()
-	lease, err := in.backing().Acquire(ctx, got.key, j.work.policy.leaseTime())
-	switch {
-	case errors.Is(err, ErrHeld):
-		got.held = true
-		return false
-	case err != nil:
-		in.storeFailed("acquire", err)
-		got.broken = err
-		return !got.stuck(j)
-	}
-	got.lease = lease
-	return true
-}
-
-// tooSoon holds a login that comes less than MinInterval after that of another
-// process, whose token is refused by now.
-func (in *Instance) tooSoon(j job, got *outcome) bool {
-	in.mu.Lock()
-	own := in.ownSave == got.stored
-	in.mu.Unlock()
-	if own || got.stored == 0 || j.repeats {
-		return false // the instance's own history has been looked at
-	}
-	interval := j.work.policy.MinInterval
-	got.wait = min(interval-in.engine.now().Sub(got.issued), interval) // whatever the other's clock says
-	got.held = got.wait > 0
-	return got.held
-}
-
 // fetch calls the source under its time-out. A panic in a source must not take
 // the other tokens down with it.
 func (in *Instance) fetch(j job) (t Token, err error) {
@@ -243,7 +173,7 @@ func (in *Instance) publish(t Token) []*Instance {
 	in.cur.Store(&current{token: t, usable: true})
 	in.setDue()
 	in.wantedFrom = int64(time.Since(e.epoch))
-	in.failures, in.series, in.lastErr = 0, 0, nil
+	in.failures, in.series, in.holds, in.lastErr = 0, 0, 0, nil
 	in.asked = false
 	in.notify()
 	return in.takeChildren()
@@ -378,7 +308,13 @@ func (in *Instance) hold(wait time.Duration) {
 		in.admitted = true
 	}
 	in.outdated = in.outdated || in.renewing
-	in.notUntil = time.Now().Add(max(wait, heldRetry))
+	retry := heldRetry
+	if in.waiters == 0 {
+		retry = min(heldRetry<<min(in.holds, 4), maxHeldRetry)
+	}
+	in.holds++
+	spread := 0.8 + 0.4*unit(in.engine.rand())
+	in.notUntil = time.Now().Add(max(wait, time.Duration(spread*float64(retry))))
 	in.notify()
 	in.plan()
 }

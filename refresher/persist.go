@@ -18,8 +18,11 @@ const (
 	// leaseTime is how long a lease lasts that is kept alive while the login runs:
 	// as long as others wait for a process that was killed.
 	leaseTime = 5 * time.Second
-	// heldRetry is how soon to look again when another process logs in.
-	heldRetry = 500 * time.Millisecond
+	// heldRetry is how soon to look again when another process logs in. While
+	// nobody waits, each look comes twice as late as the one before, until a lease
+	// that nobody keeps alive would have run out.
+	heldRetry    = 500 * time.Millisecond
+	maxHeldRetry = leaseTime
 )
 
 // backing returns where the tokens of the instance are kept.
@@ -55,8 +58,11 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	}
 	in.mu.Lock()
 	newer := t.Generation > in.generation() || in.replaces(found, got.key)
+	refused := in.refusedHere(t)
 	in.mu.Unlock()
 	switch {
+	case refused: // the store is to be told
+		return false
 	case t.Value.IsEmpty() || !newer && (found.Rejected || !in.lengthens(t)):
 		if found.Rejected {
 			in.refusedElsewhere(t)
@@ -71,6 +77,17 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	t.IssuedAt, t.ExpiresAt = t.IssuedAt.Round(0), t.ExpiresAt.Round(0) // the wall clock alone decides
 	got.token, got.adopted, got.replaced, got.unsaved = t, true, false, false
 	return true
+}
+
+// sameIssue is how far apart two readings of one token's IssuedAt may be: stores
+// may keep it by another clock. A login that returns the same value comes later.
+const sameIssue = time.Second / 2
+
+// refusedHere reports whether t is the token in service, which was refused,
+// though another process numbered it anew. It is called with in.mu held.
+func (in *Instance) refusedHere(t Token) bool {
+	cur := in.cur.Load()
+	return cur != nil && !cur.usable && cur.token.Value.Equal(t.Value) && t.IssuedAt.Sub(cur.token.IssuedAt) < sameIssue
 }
 
 // noteLoss forgets what this process saved once the store holds less than that:
@@ -91,9 +108,11 @@ func (in *Instance) replaces(found Stored, key StoreKey) bool {
 	if _, usable := in.peek(); usable || cur == nil || found.Rejected || in.tokenKey != key {
 		return false
 	}
-	// While a save is due the store holds less because it lacks this one.
-	counted := in.saveAt.IsZero() && !in.saving && found.Token.Generation <= in.stored
-	return counted && !found.Token.Value.Equal(cur.token.Value)
+	if !in.saveAt.IsZero() || in.saving || found.Token.Value.Equal(cur.token.Value) {
+		return false // the store holds less because it lacks this one
+	}
+	n := found.Token.Generation
+	return n < in.stored || n == in.stored && found.Token.IssuedAt.After(cur.token.IssuedAt)
 }
 
 // knows reports whether t came into service since it was loaded, and was perhaps

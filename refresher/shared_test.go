@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -116,9 +114,11 @@ func TestLeaseIsKeptAlive(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		src.WantCalls(0)
 		killed.set(errDown, "load", "save", "acquire", "extend", "reject")
-		time.Sleep(5500 * time.Millisecond) // it was extended at most 5 s ago
-		src.WantCalls(1)
+		begin := time.Now()
 		rt.WantToken(t, other, "b")
+		if took := time.Since(begin); took > 5500*time.Millisecond { // it was extended just before, for 5 s
+			t.Errorf("the other one waited %v", took)
+		}
 		rt.WantToken(t, one, "a") // what it got is of use to itself alone
 	})
 }
@@ -179,87 +179,6 @@ func TestMinIntervalOfReplicas(t *testing.T) {
 		rt.WantToken(t, other, "b")
 		rt.WantToken(t, one, "b")
 		src.WantTimes(0, 5*time.Second)
-	})
-}
-
-// What another secret got is another account's, though the file is the same.
-func TestStoreKeyIsByValue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "secret")
-		write := func(text string) {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		store := refresher.NewMemoryStore()
-		process := func(part refresher.KeyPart, src *rt.Source) *refresher.Pool {
-			if part.File != nil {
-				if _, err := part.File.Read(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			e := rt.Start(t, refresher.Config{Store: store})
-			return rt.Define(t, e, refresher.Definition{Source: src, Key: []refresher.KeyPart{part}})
-		}
-		write("old")
-		file := secret.File(path)
-		src := rt.Func(t, func(call int, _ refresher.Input) rt.Answer {
-			return rt.OK(fmt.Sprintf("%s#%d", file.Current().Reveal(), call), time.Hour)
-		})
-		pool := process(refresher.KeyPart{Name: "s", File: file}, src)
-		in := rt.Instance(t, pool)
-		rt.WantToken(t, in, "old#1")
-		// The same secret is the same account, wherever it stands.
-		rt.WantToken(t, rt.Instance(t, process(refresher.KeyPart{Name: "s", Value: secret.New("old")}, rt.Script(t))), "old#1")
-
-		write("new")
-		if _, err := file.Read(); err != nil {
-			t.Fatal(err)
-		}
-		other := process(refresher.KeyPart{Name: "s", File: secret.File(path)}, rt.Script(t, rt.OK("other", time.Hour)))
-		rt.WantToken(t, rt.Instance(t, other), "other")
-		rt.WantToken(t, in, "old#1")
-		time.Sleep(time.Minute)
-		pool.Renew()
-		synctest.Wait()
-		if tok := rt.Token(t, in); tok.Value.Reveal() == "old#1" || tok.Generation < 2 {
-			t.Errorf("after the change: %s, generation %d", tok.Value.Reveal(), tok.Generation)
-		}
-	})
-}
-
-// A secret that changes while a login runs says nothing of whose token it got.
-func TestSecretChangesDuringALogin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "secret")
-		file := secret.File(path)
-		set := func(text string) {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := file.Read(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		set("old")
-		store := newFaultyStore(t)
-		src := rt.Script(t, rt.OK("whose", time.Hour).After(2*time.Second), rt.OK("new", time.Hour))
-		e := rt.Start(t, refresher.Config{Store: store})
-		pool := rt.Define(t, e, refresher.Definition{Source: src, Key: []refresher.KeyPart{{Name: "s", File: file}}})
-		in := rt.Instance(t, pool)
-		time.Sleep(time.Second)
-		set("new")
-		rt.WantToken(t, in, "whose")
-		in.Offer(rt.Token(t, in), offered("whose", 2*time.Hour))
-		synctest.Wait()
-		if _, saves := store.counts(); len(saves) != 0 {
-			t.Errorf("%d saves", len(saves))
-		}
-		time.Sleep(2 * time.Second)
-		pool.Renew()
-		synctest.Wait()
-		rt.WantToken(t, in, "new")
-		store.want(t, "new", 2)
 	})
 }
 
@@ -369,95 +288,4 @@ func (s *slowStore) Load(ctx context.Context, key refresher.StoreKey) (refresher
 	s.now--
 	s.mu.Unlock()
 	return s.MemoryStore.Load(ctx, key)
-}
-
-// What a store tells of while a login runs counts at once, whatever becomes of
-// the login.
-func TestNewsDuringALogin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := newFaultyStore(t)
-		in, _ := sharing(t, store, rt.Script(t, rt.OK("a", time.Hour), rt.Fail(refresher.Permanent).After(9*time.Second)), refresher.Policy{})
-		rt.WantToken(t, in, "a")
-		time.Sleep(48*time.Minute + time.Second) // the second login runs
-		if err := store.MemoryStore.Reject(t.Context(), store.key(), 1); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		rt.WantNone(t, in)
-		time.Sleep(time.Second)
-		store.put(t, "peer", 2, time.Hour)
-		synctest.Wait()
-		rt.WantToken(t, in, "peer")
-		time.Sleep(10 * time.Second)
-		rt.WantToken(t, in, "peer")
-	})
-}
-
-// A store that lost its data counts anew. What a process got since is adopted by
-// those whose token is no good, whatever its number.
-func TestStoreThatLostItsData(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := newFaultyStore(t)
-		src := numbered(t, time.Hour)
-		in, _ := sharing(t, store, src, refresher.Policy{})
-		for range 5 {
-			wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
-			rt.Token(t, in)
-			time.Sleep(40 * time.Second)
-		}
-		store.want(t, "v6", 6)
-		store.Forget(store.key())
-		store.put(t, "peer", 1, time.Hour)
-		synctest.Wait()
-		rt.WantToken(t, in, "v6")
-		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
-		if tok := rt.WantToken(t, in, "peer"); tok.Generation != 7 {
-			t.Errorf("generation %d, want 7", tok.Generation)
-		}
-		src.WantCalls(6)
-		synctest.Wait()
-		store.want(t, "peer", 7)
-	})
-}
-
-// What a process was refused with is marked by its value: during an outage two
-// processes may have given one number to two tokens.
-func TestRefusalOfAnUnsavedToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := newFaultyStore(t)
-		src := numbered(t, time.Hour)
-		in, _ := sharing(t, quiet{store}, src, refresher.Policy{})
-		rt.WantToken(t, in, "v1")
-		store.set(errDown, "load", "save")
-		time.Sleep(48*time.Minute + time.Second)
-		rt.WantToken(t, in, "v2") // generation 2, which the store did not take
-		store.put(t, "peer", 2, time.Hour)
-		store.set(nil)
-		store.once("reject", func() { t.Error("another process's token is marked") })
-		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-	})
-}
-
-// A save that is due for one token is none for the token that was adopted since:
-// it would lift a rejection.
-func TestSaveIsForgottenByAnAdoption(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := newFaultyStore(t)
-		in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{})
-		rt.WantToken(t, in, "v1")
-		store.set(errDown, "save")
-		in.Offer(rt.Token(t, in), offered("renewed", time.Hour))
-		synctest.Wait()
-		store.put(t, "peer", 5, time.Hour)
-		synctest.Wait()
-		rt.WantToken(t, in, "peer")
-		_, before := store.counts()
-		store.set(nil)
-		time.Sleep(10 * time.Minute)
-		if _, saves := store.counts(); len(saves) != len(before) {
-			t.Errorf("%d saves after the adoption", len(saves)-len(before))
-		}
-	})
 }

@@ -174,7 +174,7 @@ func TestHeldLeaseDuringRepeat(t *testing.T) {
 			t.Errorf("%d operations of the store in 5 s", after-before)
 		}
 		store.set(nil)
-		time.Sleep(time.Second)
+		time.Sleep(6 * time.Second)
 		rt.WantToken(t, in, "d")
 	})
 }

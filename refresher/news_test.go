@@ -1,0 +1,126 @@
+package refresher_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"attache/refresher"
+	rt "attache/refresher/refreshertest"
+)
+
+// What a store tells of while a login runs counts at once, whatever becomes of
+// the login.
+func TestNewsDuringALogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, rt.Script(t, rt.OK("a", time.Hour), rt.Fail(refresher.Permanent).After(9*time.Second)), refresher.Policy{})
+		rt.WantToken(t, in, "a")
+		time.Sleep(48*time.Minute + time.Second) // the second login runs
+		if err := store.MemoryStore.Reject(t.Context(), store.key(), 1); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		rt.WantNone(t, in)
+		time.Sleep(time.Second)
+		store.put(t, "peer", 2, time.Hour)
+		synctest.Wait()
+		rt.WantToken(t, in, "peer")
+		time.Sleep(10 * time.Second)
+		rt.WantToken(t, in, "peer")
+	})
+}
+
+// A store that lost its data counts anew. What a process got since is adopted by
+// those whose token is no good, whatever its number.
+func TestStoreThatLostItsData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := numbered(t, time.Hour)
+		in, _ := sharing(t, store, src, refresher.Policy{})
+		for range 5 {
+			wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+			rt.Token(t, in)
+			time.Sleep(40 * time.Second)
+		}
+		store.want(t, "v6", 6)
+		store.Forget(store.key())
+		store.put(t, "peer", 1, time.Hour)
+		synctest.Wait()
+		rt.WantToken(t, in, "v6")
+		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+		if tok := rt.WantToken(t, in, "peer"); tok.Generation != 7 {
+			t.Errorf("generation %d, want 7", tok.Generation)
+		}
+		src.WantCalls(6)
+		synctest.Wait()
+		store.want(t, "peer", 7)
+	})
+}
+
+// What a process was refused with is marked by its value: during an outage two
+// processes may have given one number to two tokens.
+func TestRefusalOfAnUnsavedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := numbered(t, time.Hour)
+		in, _ := sharing(t, quiet{store}, src, refresher.Policy{})
+		rt.WantToken(t, in, "v1")
+		store.set(errDown, "load", "save")
+		time.Sleep(48*time.Minute + time.Second)
+		rt.WantToken(t, in, "v2") // generation 2, which the store did not take
+		store.put(t, "peer", 2, time.Hour)
+		store.set(nil)
+		store.once("reject", func() { t.Error("another process's token is marked") })
+		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+	})
+}
+
+// A save that is due for one token is none for the token that was adopted since:
+// it would lift a rejection.
+func TestSaveIsForgottenByAnAdoption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{})
+		rt.WantToken(t, in, "v1")
+		store.set(errDown, "save")
+		in.Offer(rt.Token(t, in), offered("renewed", time.Hour))
+		synctest.Wait()
+		store.put(t, "peer", 5, time.Hour)
+		synctest.Wait()
+		rt.WantToken(t, in, "peer")
+		_, before := store.counts()
+		store.set(nil)
+		time.Sleep(10 * time.Minute)
+		if _, saves := store.counts(); len(saves) != len(before) {
+			t.Errorf("%d saves after the adoption", len(saves)-len(before))
+		}
+	})
+}
+
+// A value that was refused here is not taken for another one because somebody
+// numbered it anew; the store is told. The same value from a later login is.
+func TestRefusedValueUnderAnotherNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, quiet{store}, rt.Script(t, rt.OK("a", time.Hour), rt.Busy(time.Minute), rt.Busy(time.Hour)), refresher.Policy{})
+		tok := rt.WantToken(t, in, "a")
+		issued := time.Now()
+		time.Sleep(time.Minute)
+		renumbered := refresher.Token{Value: tok.Value, Generation: 4, IssuedAt: issued, ExpiresAt: tok.ExpiresAt}
+		if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{Generation: 1}, renumbered); err != nil {
+			t.Fatal(err)
+		}
+		wantRejection(t, in, tok, "r", refresher.Renewing)
+		synctest.Wait()
+		rt.WantNone(t, in)
+		if found, err := store.MemoryStore.Load(t.Context(), store.key()); err != nil || !found.Rejected {
+			t.Errorf("the store holds %+v, %v", found, err)
+		}
+		store.put(t, "a", 5, time.Hour)
+		time.Sleep(2 * time.Minute)
+		rt.WantToken(t, in, "a")
+	})
+}

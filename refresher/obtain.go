@@ -1,0 +1,76 @@
+package refresher
+
+import (
+	"context"
+	"errors"
+)
+
+// obtain looks in the store before and after it gets the lease, and only then
+// logs in.
+func (in *Instance) obtain(j job) (got outcome) {
+	ctx, pool := in.engine.ctx, j.owner.pool
+	got.key = pool.storeKey(j.input.Params)
+	in.listAs(got.key)
+	if in.load(ctx, &got) || got.stuck(j) {
+		return got
+	}
+	if j.input.Refused && got.holds.Equal(j.input.Previous.Value) {
+		in.tellRefused(got.key, got.stored)
+	}
+	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.tooSoon(j, &got)) {
+		return got
+	}
+	if got.previous.Generation > j.input.Previous.Generation {
+		j.input.Previous, j.input.Refused = got.previous, got.refused
+	}
+	stop := in.keepAlive(got.lease, j.work.policy)
+	defer stop()
+	got.token, got.err = in.fetch(j)
+	if got.err != nil {
+		return got
+	}
+	got.token, got.replaced = believable(got.token, in.engine.now())
+	if pool.storeKey(j.input.Params) != got.key && !j.work.policy.Rotates {
+		got.key = StoreKey{} // a secret changed meanwhile, and whose token this is nobody knows
+		in.mu.Lock()
+		got.token.Generation = in.number(got.token, 0)
+		in.mu.Unlock()
+		return got
+	}
+	in.persist(&got, j.work.policy.Rotates)
+	return got
+}
+
+// acquire puts the lease into got. It reports false when nothing is to be done
+// without it.
+func (in *Instance) acquire(parent context.Context, j job, got *outcome) bool {
+	ctx, cancel := context.WithTimeout(parent, storeTimeout)
+	defer cancel()
+	lease, err := in.backing().Acquire(ctx, got.key, j.work.policy.leaseTime())
+	switch {
+	case errors.Is(err, ErrHeld):
+		got.held = true
+		return false
+	case err != nil:
+		in.storeFailed("acquire", err)
+		got.broken = err
+		return !got.stuck(j)
+	}
+	got.lease = lease
+	return true
+}
+
+// tooSoon holds a login that comes less than MinInterval after that of another
+// process, whose token is refused by now.
+func (in *Instance) tooSoon(j job, got *outcome) bool {
+	in.mu.Lock()
+	own := in.ownSave == got.stored
+	in.mu.Unlock()
+	if own || got.stored == 0 || j.repeats {
+		return false // the instance's own history has been looked at
+	}
+	interval := j.work.policy.MinInterval
+	got.wait = min(interval-in.engine.now().Sub(got.issued), interval) // whatever the other's clock says
+	got.held = got.wait > 0
+	return got.held
+}
