@@ -18,15 +18,16 @@ type faultyStore struct {
 	*refresher.MemoryStore
 	t *testing.T
 
-	mu     sync.Mutex
-	fails  map[string]error   // by operation; errHang: until the context ends
-	only   refresher.StoreKey // whose operations fail; zero: all
-	before func(op string)    // called before each operation, without the lock
-	last   refresher.StoreKey // the key asked for last
-	ops    int
-	saves  []time.Time
-	now    time.Time                  // of the operations counted by within
-	within map[refresher.StoreKey]int // one instant of virtual time
+	mu       sync.Mutex
+	fails    map[string]error   // by operation; errHang: until the context ends
+	only     refresher.StoreKey // whose operations fail; zero: all
+	before   func(op string)    // called before each operation, without the lock
+	last     refresher.StoreKey // the key asked for last
+	ops      int
+	saves    []time.Time
+	now      time.Time // of the operations counted by within
+	watchers []func(refresher.StoreKey)
+	within   map[refresher.StoreKey]int // one instant of virtual time
 }
 
 var (
@@ -59,6 +60,24 @@ func (s *faultyStore) once(op string, f func()) {
 			s.mu.Unlock()
 			f()
 		}
+	}
+}
+
+// Watch keeps what is to be told of changes, for tell.
+func (s *faultyStore) Watch(ctx context.Context, changed func(refresher.StoreKey)) {
+	s.mu.Lock()
+	s.watchers = append(s.watchers, changed)
+	s.mu.Unlock()
+	s.MemoryStore.Watch(ctx, changed)
+}
+
+// tell has all processes look at key.
+func (s *faultyStore) tell(key refresher.StoreKey) {
+	s.mu.Lock()
+	watchers := slices.Clone(s.watchers)
+	s.mu.Unlock()
+	for _, changed := range watchers {
+		changed(key)
 	}
 }
 

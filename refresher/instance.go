@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"attache/internal/secret"
 )
 
 // evictedPins is the pin count of an instance that is gone: so low that no
@@ -65,18 +67,18 @@ type Instance struct {
 	holds      int       // looks in a row that found another process logging in
 	sameness   int       // logins in a row that returned the value that was there
 	lastErr    *FetchError
-	success    time.Time // of the last login, by the wall clock
-	storeKey   StoreKey  // the instance is listed for; zero: not yet
-	tokenKey   StoreKey  // of the token in service; zero: it is not to be stored
-	stored     uint64    // generation that the store was last seen to hold for tokenKey
-	ownSave    uint64    // generation that this process saved last
-	saveAt     time.Time // the token in service is to be saved then; zero: it is saved
-	saving     bool      // a save runs
-	superseded bool      // it is about a token that was in service before
-	unsaved    int       // saves that failed in a row
-	lease      Lease     // kept until the token, which rotates, is saved; nil: none
-	wantedFrom int64     // a use since then, on used's clock, is a reason to log in
-	extended   time.Time // last extension of the expiry by an offer
+	success    time.Time     // of the last login, by the wall clock
+	storeKey   StoreKey      // the instance is listed for; zero: not yet
+	tokenKey   StoreKey      // of the token in service; zero: it is not to be stored
+	stored     uint64        // generation that the store was last seen to hold for tokenKey
+	ownValue   secret.String // what this process saved last
+	saveAt     time.Time     // the token in service is to be saved then; zero: it is saved
+	saving     bool          // a save runs
+	superseded bool          // it is about a token that was in service before
+	unsaved    int           // saves that failed in a row
+	lease      Lease         // kept until the token, which rotates, is saved; nil: none
+	wantedFrom int64         // a use since then, on used's clock, is a reason to log in
+	extended   time.Time     // last extension of the expiry by an offer
 	budgets    map[string]*budget
 }
 

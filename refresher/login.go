@@ -36,7 +36,8 @@ type outcome struct {
 	wait     time.Duration // of held: at least; 0: see heldRetry
 	err      error         // the source's
 	stored   uint64        // the generation in the store; 0: none
-	holds    secret.String // the value in the store, unless it is rejected there
+	value    secret.String // the value in the store
+	rejected bool          // it is marked so there
 	issued   time.Time     // when it was issued
 	lease    Lease         // to be released at the end; nil: none
 	took     time.Duration

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"attache/internal/secret"
 	"attache/refresher"
 	rt "attache/refresher/refreshertest"
 )
@@ -28,33 +29,6 @@ func TestNewsDuringALogin(t *testing.T) {
 		rt.WantToken(t, in, "peer")
 		time.Sleep(10 * time.Second)
 		rt.WantToken(t, in, "peer")
-	})
-}
-
-// A store that lost its data counts anew. What a process got since is adopted by
-// those whose token is no good, whatever its number.
-func TestStoreThatLostItsData(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := newFaultyStore(t)
-		src := numbered(t, time.Hour)
-		in, _ := sharing(t, store, src, refresher.Policy{})
-		for range 5 {
-			wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
-			rt.Token(t, in)
-			time.Sleep(40 * time.Second)
-		}
-		store.want(t, "v6", 6)
-		store.Forget(store.key())
-		store.put(t, "peer", 1, time.Hour)
-		synctest.Wait()
-		rt.WantToken(t, in, "v6")
-		wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
-		if tok := rt.WantToken(t, in, "peer"); tok.Generation != 7 {
-			t.Errorf("generation %d, want 7", tok.Generation)
-		}
-		src.WantCalls(6)
-		synctest.Wait()
-		store.want(t, "peer", 7)
 	})
 }
 
@@ -122,5 +96,67 @@ func TestRefusedValueUnderAnotherNumber(t *testing.T) {
 		store.put(t, "a", 5, time.Hour)
 		time.Sleep(2 * time.Minute)
 		rt.WantToken(t, in, "a")
+	})
+}
+
+// A store that lost its data gets back what its processes have.
+func TestTokenIsPutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := numbered(t, time.Hour)
+		one, _ := sharing(t, store, src, refresher.Policy{})
+		rt.WantToken(t, one, "v1")
+		other, _ := sharing(t, store, src, refresher.Policy{})
+		rt.WantToken(t, other, "v1")
+		time.Sleep(time.Minute)
+		store.Forget(store.key())
+		store.tell(store.key())
+		synctest.Wait()
+		store.want(t, "v1", 1)
+		third, _ := sharing(t, store, src, refresher.Policy{})
+		rt.WantToken(t, third, "v1")
+		src.WantCalls(1)
+	})
+}
+
+// Where somebody was faster, the later login counts.
+func TestLaterLoginCountsAfterALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{})
+		rt.WantToken(t, in, "v1")
+		time.Sleep(time.Minute)
+		store.Forget(store.key())
+		store.put(t, "peer", 1, time.Hour)
+		synctest.Wait()
+		if tok := rt.WantToken(t, in, "peer"); tok.Generation != 2 {
+			t.Errorf("generation %d, want 2", tok.Generation)
+		}
+		store.want(t, "peer", 2)
+	})
+}
+
+// A lower number means the same, for whoever has no token that is good.
+func TestLowerNumberAfterALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := numbered(t, time.Hour)
+		in, _ := sharing(t, store, src, refresher.Policy{})
+		wantRejection(t, in, rt.WantToken(t, in, "v1"), "r", refresher.Renewing)
+		rt.WantToken(t, in, "v2")
+		time.Sleep(time.Minute)
+		store.Forget(store.key())
+		earlier := refresher.Token{Value: secret.New("peer"), Generation: 1, IssuedAt: time.Now().Add(-2 * time.Minute), ExpiresAt: time.Now().Add(time.Hour)}
+		if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{}, earlier); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		wantRejection(t, in, rt.WantToken(t, in, "v2"), "r", refresher.Renewing)
+		if tok := rt.WantToken(t, in, "peer"); tok.Generation != 3 {
+			t.Errorf("generation %d, want 3", tok.Generation)
+		}
+		src.WantCalls(2)
+		synctest.Wait()
+		store.want(t, "peer", 3)
 	})
 }

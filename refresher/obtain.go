@@ -14,7 +14,7 @@ func (in *Instance) obtain(j job) (got outcome) {
 	if in.load(ctx, &got) || got.stuck(j) {
 		return got
 	}
-	if j.input.Refused && got.holds.Equal(j.input.Previous.Value) {
+	if j.input.Refused && !got.rejected && got.value.Equal(j.input.Previous.Value) {
 		in.tellRefused(got.key, got.stored)
 	}
 	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.tooSoon(j, &got)) {
@@ -64,7 +64,7 @@ func (in *Instance) acquire(parent context.Context, j job, got *outcome) bool {
 // process, whose token is refused by now.
 func (in *Instance) tooSoon(j job, got *outcome) bool {
 	in.mu.Lock()
-	own := in.ownSave == got.stored
+	own := in.ownValue.Equal(got.value)
 	in.mu.Unlock()
 	if own || got.stored == 0 || j.repeats {
 		return false // the instance's own history has been looked at

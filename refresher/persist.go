@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"attache/internal/secret"
 )
 
 const (
@@ -41,10 +39,7 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	defer cancel()
 	found, err := in.backing().Load(ctx, got.key)
 	t := found.Token
-	got.stored, got.issued, got.holds, got.broken = t.Generation, t.IssuedAt, t.Value, nil
-	if found.Rejected {
-		got.holds = secret.String{}
-	}
+	got.stored, got.issued, got.value, got.rejected, got.broken = t.Generation, t.IssuedAt, t.Value, found.Rejected, nil
 	if err != nil {
 		if !errors.Is(err, ErrNoToken) {
 			in.storeFailed("load", err)
@@ -52,8 +47,10 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 		}
 		got.stored = 0
 	}
-	in.noteLoss(got.stored)
 	if err != nil {
+		if got.broken == nil {
+			in.putBack(got.key)
+		}
 		return false
 	}
 	in.mu.Lock()
@@ -90,29 +87,37 @@ func (in *Instance) refusedHere(t Token) bool {
 	return cur != nil && !cur.usable && cur.token.Value.Equal(t.Value) && t.IssuedAt.Sub(cur.token.IssuedAt) < sameIssue
 }
 
-// noteLoss forgets what this process saved once the store holds less than that:
-// it lost its data and counts anew.
-func (in *Instance) noteLoss(stored uint64) {
+// putBack has the token in service saved once more if the store had it and has
+// nothing now: whoever starts next would log in, with a refresh token that is used
+// up perhaps.
+func (in *Instance) putBack(key StoreKey) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if stored < in.ownSave {
-		in.ownSave = 0
+	cur := in.cur.Load()
+	_, usable := in.peek()
+	if in.stored == 0 || in.tokenKey != key || !usable && !cur.token.Lasting || in.running || in.saving {
+		return
 	}
+	in.stored = 0
+	in.planSave(time.Now(), false)
+	in.plan()
 }
 
 // replaces reports whether the stored token is to be adopted though its number is
-// not higher: the store lost its data and counts anew, and the token in service
-// is good for nothing. It is called with in.mu held.
+// not higher: the store lost its data and counts anew, and the stored token is
+// from a later login, or the one in service good for nothing. It is called with
+// in.mu held.
 func (in *Instance) replaces(found Stored, key StoreKey) bool {
 	cur := in.cur.Load()
-	if _, usable := in.peek(); usable || cur == nil || found.Rejected || in.tokenKey != key {
+	if cur == nil || found.Rejected || in.tokenKey != key || found.Token.Value.Equal(cur.token.Value) {
 		return false
 	}
-	if !in.saveAt.IsZero() || in.saving || found.Token.Value.Equal(cur.token.Value) {
-		return false // the store holds less because it lacks this one
+	if found.Token.IssuedAt.After(cur.token.IssuedAt) {
+		return found.Token.Generation <= in.stored
 	}
-	n := found.Token.Generation
-	return n < in.stored || n == in.stored && found.Token.IssuedAt.After(cur.token.IssuedAt)
+	_, usable := in.peek()
+	saved := in.saveAt.IsZero() && !in.saving // else the store holds less because it lacks this one
+	return !usable && saved && found.Token.Generation < in.stored
 }
 
 // knows reports whether t came into service since it was loaded, and was perhaps
@@ -208,18 +213,10 @@ func (in *Instance) persist(got *outcome, rotates bool) {
 func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
 	defer cancel()
-	in.noteSave(t.Generation) // before it is announced
-	err := in.backing().Save(ctx, key, guard, t)
-	if err != nil {
-		in.noteSave(0)
-	}
-	return err
-}
-
-func (in *Instance) noteSave(generation uint64) {
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.ownSave = generation
+	in.ownValue = t.Value // before it is announced
+	in.mu.Unlock()
+	return in.backing().Save(ctx, key, guard, t)
 }
 
 // tellRefused has the store know that the token that it holds was refused, so that
@@ -293,7 +290,7 @@ func (in *Instance) adoptStored(got outcome) {
 	in.mu.Lock()
 	stored := got.token.Generation
 	newer := stored > in.generation() || in.lengthens(got.token) || in.replaces(Stored{Token: got.token}, got.key)
-	if !newer || in.ownSave == stored { // what a login under way saved it publishes itself
+	if !newer || in.running && in.ownValue.Equal(got.token.Value) { // what a login under way saved it publishes itself
 		in.mu.Unlock()
 		return
 	}

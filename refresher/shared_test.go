@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"attache/internal/secret"
 	"attache/refresher"
 	rt "attache/refresher/refreshertest"
 )
