@@ -107,10 +107,15 @@ func rules() map[string]rule {
 			never: []string{ours + "proxy", ours + "store/", ours + "metrics", ours + "internal/app", ours + "internal/admin", "github.com/prometheus/"},
 			why:   "checking a configuration starts nothing",
 		},
-		"internal/certs": {
+		"internal/redisclient": {
 			ours:  []string{"internal/secret"},
-			never: []string{"github.com/prometheus/", "github.com/redis/"},
-			why:   "it takes plain data and functions; and go-redis weighs thirty times what it needs of Redis",
+			never: []string{"github.com/prometheus/"},
+			why:   "it carries commands; what they mean is others' business",
+		},
+		"internal/certs": {
+			ours:  []string{"internal/redisclient", "internal/secret"},
+			never: []string{"github.com/prometheus/"},
+			why:   "it takes plain data and functions",
 		},
 		"cmd/attache": {
 			never: []string{"html/template", "k8s.io/client-go/", "github.com/spf13/viper"},
@@ -166,6 +171,27 @@ func TestOnlyTheCommandImportsApp(t *testing.T) {
 		for imported, allowed := range importers {
 			if slices.Contains(p.Imports, ours+imported) && !slices.Contains(allowed, strings.TrimPrefix(path, ours)) {
 				t.Errorf("%s imports %s, which is for %v alone", path, imported, allowed)
+			}
+		}
+	}
+}
+
+// go-redis weighs what is reachable of it, so that one package uses a little of it
+// for all.
+func TestOnlyOnePackageImportsGoRedis(t *testing.T) {
+	users := []string{"internal/redisclient"}
+	using := []string{"internal/certs"}
+	for path, p := range listPackages(t) {
+		own, isOurs := strings.CutPrefix(path, ours)
+		if !isOurs {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, "github.com/redis/go-redis/") && !slices.Contains(users, own) {
+				t.Errorf("%s imports %s, which is for %v alone", path, imported, users)
+			}
+			if imported == ours+"internal/redisclient" && !slices.Contains(using, own) {
+				t.Errorf("%s imports %s, which is for %v alone", path, imported, using)
 			}
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -15,8 +14,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
-	"github.com/gomodule/redigo/redis"
 
+	"attache/internal/redisclient"
 	"attache/internal/secret"
 )
 
@@ -43,10 +42,10 @@ const (
 // redisStorage implements [certmagic.Storage] in one Redis server. Values are
 // encrypted; their names, which contain host names, are not.
 type redisStorage struct {
-	pool *redis.Pool
-	seal *seal
-	host string
-	log  *slog.Logger
+	client *redisclient.Client
+	seal   *seal
+	host   string
+	log    *slog.Logger
 
 	mu   sync.Mutex
 	held map[string]heldLock // by name
@@ -65,45 +64,18 @@ func newRedis(address, key secret.String, log *slog.Logger) (*redisStorage, erro
 	if err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(address.Reveal())
+	c, err := redisclient.New(redisclient.Options{URLs: []secret.String{address}, Timeout: redisTime, Connections: redisConnections})
 	if err != nil {
-		return nil, errors.New("the URL of Redis cannot be read") // err repeats it
+		return nil, err
 	}
-	return &redisStorage{
-		seal: s, host: u.Host, log: log, held: map[string]heldLock{},
-		pool: &redis.Pool{
-			MaxIdle: 2, MaxActive: redisConnections, IdleTimeout: time.Minute, Wait: true,
-			DialContext: func(ctx context.Context) (redis.Conn, error) {
-				return redis.DialURLContext(ctx, address.Reveal(), redis.DialConnectTimeout(redisTime),
-					redis.DialReadTimeout(redisTime), redis.DialWriteTimeout(redisTime), redis.DialClientName("attache"))
-			},
-		},
-	}, nil
+	return &redisStorage{client: c, seal: s, host: c.Hosts(), log: log, held: map[string]heldLock{}}, nil
 }
 
-func (r *redisStorage) close() { r.pool.Close() }
-
-// do runs one command.
-func (r *redisStorage) do(ctx context.Context, command string, args ...any) (any, error) {
-	return r.with(ctx, func(c redis.Conn) (any, error) { return redis.DoContext(c, ctx, command, args...) })
-}
-
-func (r *redisStorage) with(ctx context.Context, f func(c redis.Conn) (any, error)) (any, error) {
-	c, err := r.pool.GetContext(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connect to Redis at %s: %w", r.host, err)
-	}
-	defer c.Close()
-	reply, err := f(c)
-	if err != nil {
-		return nil, fmt.Errorf("ask Redis at %s: %w", r.host, err)
-	}
-	return reply, nil
-}
+func (r *redisStorage) close() { r.client.Close() }
 
 // Store implements [certmagic.Storage].
 func (r *redisStorage) Store(ctx context.Context, key string, value []byte) error {
-	_, err := r.do(ctx, "HSET", redisHash, key, r.seal.lock(key, value, time.Now()))
+	_, err := r.client.Do(ctx, "HSET", redisHash, key, r.seal.lock(key, value, time.Now()))
 	return err
 }
 
@@ -114,15 +86,15 @@ func (r *redisStorage) Load(ctx context.Context, key string) ([]byte, error) {
 }
 
 func (r *redisStorage) load(ctx context.Context, key string) ([]byte, time.Time, error) {
-	reply, err := r.do(ctx, "HGET", redisHash, key)
+	reply, err := r.client.Do(ctx, "HGET", redisHash, key)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	sealed, ok := reply.([]byte)
+	sealed, ok := reply.(string)
 	if !ok {
 		return nil, time.Time{}, fs.ErrNotExist
 	}
-	value, at, err := r.seal.unlock(key, sealed)
+	value, at, err := r.seal.unlock(key, []byte(sealed))
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("%s in Redis at %s: %w", key, r.host, err)
 	}
@@ -135,7 +107,11 @@ func (r *redisStorage) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.do(ctx, "HDEL", redis.Args{}.Add(redisHash, key).AddFlat(below)...)
+	args := []any{"HDEL", redisHash, key}
+	for _, field := range below {
+		args = append(args, field)
+	}
+	_, err = r.client.Do(ctx, args...)
 	return err
 }
 
@@ -178,12 +154,18 @@ func (r *redisStorage) List(ctx context.Context, folder string, recursive bool) 
 
 // keys returns the keys below folder, all if that is empty.
 func (r *redisStorage) keys(ctx context.Context, folder string) ([]string, error) {
-	reply, err := r.do(ctx, "HKEYS", redisHash)
-	all, err := redis.Strings(reply, err)
+	reply, err := r.client.Do(ctx, "HKEYS", redisHash)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(key string) bool { return folder != "" && !strings.HasPrefix(key, folder+"/") }), nil
+	all, _ := reply.([]any)
+	var below []string
+	for _, field := range all {
+		if key, ok := field.(string); ok && (folder == "" || strings.HasPrefix(key, folder+"/")) {
+			below = append(below, key)
+		}
+	}
+	return below, nil
 }
 
 // listing returns what a folder with these keys holds: files and folders in it,
@@ -208,7 +190,7 @@ func listing(keys []string, folder string, recursive bool) []string {
 func (r *redisStorage) Lock(ctx context.Context, name string) error {
 	token := rand.Text()
 	for {
-		reply, err := r.do(ctx, "SET", redisLocks+name, token, "NX", "PX", lockLease.Milliseconds())
+		reply, err := r.client.Do(ctx, "SET", redisLocks+name, token, "NX", "PX", lockLease.Milliseconds())
 		if err != nil {
 			return err
 		}
@@ -232,8 +214,8 @@ func (r *redisStorage) Lock(ctx context.Context, name string) error {
 
 // ifMine runs a command on a lock only if it still has the token: its lease may
 // be over, and another process may have it.
-func ifMine(command string) *redis.Script {
-	return redis.NewScript(1, `if redis.call("GET", KEYS[1]) == ARGV[1] then return `+command+` end return 0`)
+func ifMine(command string) redisclient.Script {
+	return redisclient.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return ` + command + ` end return 0`)
 }
 
 // keep renews the lease of a lock until ctx ends.
@@ -258,11 +240,9 @@ func (r *redisStorage) keep(ctx context.Context, name, token string) {
 	}
 }
 
-func (r *redisStorage) script(ctx context.Context, s *redis.Script, name string, args ...any) (bool, error) {
-	reply, err := r.with(ctx, func(c redis.Conn) (any, error) {
-		return s.DoContext(ctx, c, append([]any{redisLocks + name}, args...)...)
-	})
-	done, err := redis.Int(reply, err)
+func (r *redisStorage) script(ctx context.Context, s redisclient.Script, name string, args ...any) (bool, error) {
+	reply, err := r.client.Run(ctx, s, []string{redisLocks + name}, args...)
+	done, _ := reply.(int64)
 	return done == 1, err
 }
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/certmagic"
-	"github.com/gomodule/redigo/redis"
+	"github.com/redis/go-redis/v9"
 
 	"attache/internal/certs"
 	"attache/internal/certs/storagetest"
@@ -45,13 +45,29 @@ func startRedis(t testing.TB) *redisServer {
 	return r
 }
 
-func (r *redisServer) ask(command string, args ...any) (any, error) {
-	c, err := redis.DialURL(r.url)
+func (r *redisServer) ask(args ...any) (any, error) {
+	o, err := redis.ParseURL(r.url)
 	if err != nil {
 		return nil, err
 	}
+	o.Protocol = 2
+	c := redis.NewClient(o)
 	defer c.Close()
-	return c.Do(command, args...)
+	return c.Do(context.Background(), args...).Result()
+}
+
+// texts returns the replies to a command that gives a list.
+func (r *redisServer) texts(t testing.TB, args ...any) []string {
+	t.Helper()
+	reply, err := r.ask(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, x := range reply.([]any) {
+		texts = append(texts, x.(string))
+	}
+	return texts
 }
 
 // storage is the value of certificates in a configuration.
@@ -60,10 +76,7 @@ func (r *redisServer) storage() string { return fmt.Sprintf("{redis: %q, key: %q
 // forgetCertificates removes the certificates, but not the ACME account.
 func (r *redisServer) forgetCertificates(t testing.TB) {
 	t.Helper()
-	fields, err := redis.Strings(r.ask("HKEYS", "attache:certificates"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fields := r.texts(t, "HKEYS", "attache:certificates")
 	removed := 0
 	for _, field := range fields {
 		if strings.HasPrefix(field, "certificates/") {
@@ -81,9 +94,9 @@ func (r *redisServer) forgetCertificates(t testing.TB) {
 // dump returns all values.
 func (r *redisServer) dump(t testing.TB) string {
 	t.Helper()
-	values, err := redis.Strings(r.ask("HVALS", "attache:certificates"))
-	if err != nil || len(values) == 0 {
-		t.Fatalf("Redis has %d values, %v", len(values), err)
+	values := r.texts(t, "HVALS", "attache:certificates")
+	if len(values) == 0 {
+		t.Fatal("Redis has no values")
 	}
 	return strings.Join(values, "\n")
 }
