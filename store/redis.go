@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
@@ -22,7 +23,7 @@ const (
 	redisPrefix = "attache:token:{"
 	// redisChannels begins every channel.
 	redisChannels = "attache:tokens:"
-	// redisTime bounds connecting to Redis, and each exchange.
+	// redisTime is the default of [RedisOptions].Timeout.
 	redisTime = time.Second
 	// redisPause is how long operations fail at once after one that Redis did
 	// not answer.
@@ -55,6 +56,9 @@ type RedisOptions struct {
 	TLS *tls.Config
 	// Namespace keeps apart what shares a Redis and a key; it may be empty.
 	Namespace string
+	// Timeout bounds connecting, and each exchange; 0: 1 s. A whole operation
+	// takes twice that at most.
+	Timeout time.Duration
 }
 
 // Redis is a [refresher.Store] in Redis 6 or later, which replicas share. It is a
@@ -99,7 +103,7 @@ var (
 func NewRedis(o RedisOptions, keys *Keys, log *slog.Logger) (*Redis, error) {
 	client, err := redisclient.New(redisclient.Options{
 		URLs: o.URLs, Master: o.Master, SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
-		Cluster: o.Cluster, TLS: o.TLS, Timeout: redisTime, Connections: redisConnections, Pause: redisPause,
+		Cluster: o.Cluster, TLS: o.TLS, Timeout: cmp.Or(o.Timeout, redisTime), Connections: redisConnections, Pause: redisPause,
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
@@ -23,7 +24,10 @@ func startMiniredis(t testing.TB) *miniredis.Miniredis {
 }
 
 func optionsOf(address string) RedisOptions {
-	return RedisOptions{URLs: []secret.String{secret.New("redis://attache:" + redisPassword + "@" + address + "/3")}}
+	return RedisOptions{
+		URLs:    []secret.String{secret.New("redis://attache:" + redisPassword + "@" + address + "/3")},
+		Timeout: 20 * time.Second, // for tests that are not about it
+	}
 }
 
 // openRedis opens a store until the test ends.

@@ -66,8 +66,10 @@ return reply`)
 
 	// redisSave: the mark that is expected, the epoch (0: any), generation, value,
 	// reference, what the writer takes for the time, how long to keep it in
-	// milliseconds, rejected, channel, message (empty: none). The message is sent
-	// first: a user who may not publish then changes nothing.
+	// milliseconds, rejected, channel, message (empty: none). A writer whose clock
+	// was set since it last looked at the one of Redis is off by more than an
+	// operation takes. The message is sent first: a user who may not publish then
+	// changes nothing.
 	redisSave = redisclient.NewScript(markOf + nowOf + `
 local found = mark(KEYS[1])
 if found == ARGV[3] and redis.call('HGET', KEYS[1], 'value') == ARGV[4] then return 'done' end
@@ -77,7 +79,7 @@ if ARGV[2] ~= '0' then
 end
 if found ~= ARGV[1] then return 'other' end
 local reference, off = ARGV[5], now() - tonumber(ARGV[6])
-if reference ~= '' and math.abs(off) > 1000 then
+if reference ~= '' and math.abs(off) > 5000 then
   reference = string.format(` + luaNumber + `, reference + off)
 end
 if ARGV[10] ~= '' then redis.call('PUBLISH', ARGV[9], ARGV[10]) end

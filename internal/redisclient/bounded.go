@@ -79,7 +79,7 @@ func (c *boundedConn) header(line []byte) bool {
 	switch line[0] {
 	case '$', '=', '!':
 		c.depth = 0
-		if err != nil || n > maxText {
+		if err != nil || n < -1 || n > maxText {
 			return false
 		}
 		if n >= 0 {
@@ -87,7 +87,7 @@ func (c *boundedConn) header(line []byte) bool {
 		}
 	case '*', '%', '~', '>', '|':
 		c.depth++
-		return err == nil && n <= maxList && c.depth <= maxDepth
+		return err == nil && n >= -1 && n <= maxList && c.depth <= maxDepth
 	default:
 		c.depth = 0
 	}

@@ -66,13 +66,14 @@ type Client struct {
 	hosts   string
 	hide    *strings.Replacer // passwords
 	timeout time.Duration
+	silence time.Duration // of a subscription, until it is asked
 	gates   *gates
 }
 
-// silence keeps the library from writing to standard error, past every logger:
+// quiet keeps the library from writing to standard error, past every logger:
 // what it has to say is in the errors it returns. It takes no other logger than
 // one for the whole process.
-var silence = sync.OnceFunc(func() { redis.SetLogger(discard{}) })
+var quiet = sync.OnceFunc(func() { redis.SetLogger(discard{}) })
 
 type discard struct{}
 
@@ -86,7 +87,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	silence()
+	quiet()
 	var secrets []string
 	for _, password := range []string{at.password, o.SentinelPassword.Reveal()} {
 		if password != "" {
@@ -95,7 +96,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		client: connect(o, at), hosts: strings.Join(at.hosts, ", "), hide: strings.NewReplacer(secrets...),
-		timeout: o.Timeout, gates: newGates(o.Pause, o.Cluster),
+		timeout: o.Timeout, silence: listenSilence, gates: newGates(o.Pause, o.Cluster),
 	}, nil
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// listenCheck is how long a subscription may be silent before it is asked whether
-// it is still there, and how long that may take.
-const listenCheck = 15 * time.Second
+// listenSilence is how long a subscription may be silent before it is asked
+// whether it is still there, and how long that may take.
+const listenSilence = 15 * time.Second
 
 // Listen subscribes to channels, and calls joined when it is heard on all of them
 // and then heard with every message. It returns when ctx ends or the subscription
@@ -30,11 +30,11 @@ func (c *Client) Listen(ctx context.Context, channels []string, joined func(), h
 	}()
 	missing, asked := len(channels), false
 	for {
-		limit := listenCheck
+		limit := c.silence
 		if missing > 0 {
 			limit = 2 * c.timeout
 		}
-		got, err := sub.ReceiveTimeout(ctx, limit)
+		got, err := receive(ctx, sub, limit)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -59,6 +59,19 @@ func (c *Client) Listen(ctx context.Context, channels []string, joined func(), h
 		}
 	}
 }
+
+// receive receives what comes next. The library panics on messages that no Redis
+// sends.
+func receive(ctx context.Context, sub *redis.PubSub, limit time.Duration) (got any, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errNoMessage
+		}
+	}()
+	return sub.ReceiveTimeout(ctx, limit)
+}
+
+var errNoMessage = errors.New("a message makes no sense")
 
 // errResubscribed: the library reconnected on its own, and messages were missed.
 var errResubscribed = errors.New("the subscription broke")
