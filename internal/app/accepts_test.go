@@ -55,9 +55,6 @@ func TestAcceptsGoodFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cfg.Store.Kind == config.StoreRedis {
-				t.Skip("a store in Redis is not built yet")
-			}
 			build(t, cfg)
 		})
 	}

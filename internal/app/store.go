@@ -36,7 +36,7 @@ func openStore(settings config.Store, log *slog.Logger) (keptTokens, error) {
 // it.
 func newStore(settings config.Store, keys *store.Keys, log *slog.Logger) (refresher.Store, func(), error) {
 	if settings.Kind == config.StoreRedis {
-		return nil, nil, errors.New("store: redis is not built yet; use {file: PATH, key: {file: PATH}}")
+		return newRedis(settings, keys, log)
 	}
 	file := store.OpenFile(settings.File, keys, settings.Namespace, log)
 	return file, func() {
@@ -44,6 +44,21 @@ func newStore(settings config.Store, keys *store.Keys, log *slog.Logger) (refres
 			log.Warn(err.Error())
 		}
 	}, nil
+}
+
+func newRedis(settings config.Store, keys *store.Keys, log *slog.Logger) (refresher.Store, func(), error) {
+	o := store.RedisOptions{
+		URLs: settings.Redis, Master: settings.Master, Cluster: settings.Cluster, Namespace: settings.Namespace,
+		SentinelUsername: settings.Sentinel.Username, SentinelPassword: settings.Sentinel.Password,
+	}
+	if !settings.TLS.IsZero() {
+		o.TLS = settings.TLS.ClientConfig()
+	}
+	r, err := store.NewRedis(o, keys, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, r.Close, nil
 }
 
 // errStoreMoved says that a reload cannot follow a change of the store.
