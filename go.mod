@@ -12,7 +12,7 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/client_model v0.6.3
 	github.com/prometheus/common v0.72.0
-	github.com/redis/go-redis/v9 v9.14.1 // not newer: from v9.16 on it links 1.5 MB more (internal/redisclient)
+	github.com/redis/go-redis/v9 v9.7.3 // not newer: later ones link up to 1.5 MB more (internal/redisclient)
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/spf13/cobra v1.10.2

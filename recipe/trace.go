@@ -62,6 +62,8 @@ func (t Transcript) Write(w io.Writer) error {
 // tracer collects a transcript. A nil tracer does nothing.
 type tracer struct{ out Transcript }
 
+//
+//go:noinline
 func (tr *tracer) step(title string, lines ...string) {
 	if tr != nil {
 		tr.out.Steps = append(tr.out.Steps, Step{title, lines})

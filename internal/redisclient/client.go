@@ -2,7 +2,7 @@
 // master that Sentinels name, or to a cluster. It bounds each exchange in time,
 // fails fast while nobody answers, and keeps passwords out of errors.
 //
-// It is the only package that imports go-redis, and that is pinned to v9.14.1:
+// It is the only package that imports go-redis, and that is pinned to v9.7.3:
 // from v9.16 on the library links about 1.5 MB more into the binary, whose size is
 // bounded. For the same reason clients are used by the three methods of the interface
 // client here: the library's own interfaces, Cmdable and UniversalClient, make

@@ -168,6 +168,8 @@ func Any(says string) *Type { return &Type{Kind: KindAny, Says: says} }
 func Null() *Type { return &Type{Kind: KindNull} }
 
 // Named returns t with other words for tables.
+//
+//go:noinline
 func (t *Type) Named(says string) *Type {
 	named := *t
 	named.Says = says

@@ -134,12 +134,16 @@ func (o Object) typed(name string, kind shape.Kind) (*shape.Type, Value) {
 }
 
 // Get returns the member, or the zero Value.
+//
+//go:noinline
 func (o Object) Get(key string) Value {
 	o.key(key)
 	return o.members[key]
 }
 
 // Has reports whether the member is there.
+//
+//go:noinline
 func (o Object) Has(key string) bool { return !o.Get(key).IsZero() }
 
 // Self returns the map itself, for mistakes about the whole.

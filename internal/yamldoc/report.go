@@ -86,6 +86,8 @@ const maxProblems = 200
 
 // Add notes a problem. The same problem noted again counts once: whoever reads
 // a value twice need not care.
+//
+//go:noinline
 func (r *Report) Add(p Problem) {
 	if r.seen[p] {
 		return
