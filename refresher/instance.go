@@ -67,11 +67,12 @@ type Instance struct {
 	holds      int       // looks in a row that found another process logging in
 	sameness   int       // logins in a row that returned the value that was there
 	lastErr    *FetchError
-	success    time.Time     // of the last login, by the wall clock
-	storeKey   StoreKey      // the instance is listed for; zero: not yet
-	tokenKey   StoreKey      // of the token in service; zero: it is not to be stored
-	stored     uint64        // generation that the store was last seen to hold for tokenKey
-	ownValue   secret.String // what this process saved last
+	success    time.Time // of the last login, by the wall clock
+	storeKey   StoreKey  // the instance is listed for; zero: not yet
+	tokenKey   StoreKey  // of the token in service; zero: it is not to be stored
+	stored     uint64    // generation that the store was last seen to hold for tokenKey
+	refusals   refusals
+	ownValue   secret.String // what a login of this process saved last
 	saveAt     time.Time     // the token in service is to be saved then; zero: it is saved
 	saving     bool          // a save runs
 	superseded bool          // it is about a token that was in service before

@@ -38,6 +38,7 @@ type outcome struct {
 	stored   uint64        // the generation in the store; 0: none
 	value    secret.String // the value in the store
 	rejected bool          // it is marked so there
+	unmarked bool          // it is not, and was refused here
 	issued   time.Time     // when it was issued
 	lease    Lease         // to be released at the end; nil: none
 	took     time.Duration
@@ -236,7 +237,7 @@ func (in *Instance) backOff(fetch *FetchError, now time.Time) {
 	in.failures++
 	in.series++
 	in.lastErr = fetch
-	in.asked = false
+	in.asked, in.holds = false, 0
 	in.notUntil = now.Add(in.policy().Delay(in.series, fetch, in.engine.rand()))
 	if in.cur.Load() == nil {
 		in.wantedFrom = int64(time.Since(in.engine.epoch))
@@ -313,7 +314,9 @@ func (in *Instance) hold(wait time.Duration) {
 	if in.waiters == 0 {
 		retry = min(heldRetry<<min(in.holds, 4), maxHeldRetry)
 	}
-	in.holds++
+	if in.holds++; wait > 0 {
+		in.holds = 0 // it is MinInterval that is waited for
+	}
 	spread := 0.8 + 0.4*unit(in.engine.rand())
 	in.notUntil = time.Now().Add(max(wait, time.Duration(spread*float64(retry))))
 	in.notify()

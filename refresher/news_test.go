@@ -160,3 +160,53 @@ func TestLowerNumberAfterALoss(t *testing.T) {
 		store.want(t, "peer", 3)
 	})
 }
+
+// A refusal that the store could not be told of is not forgotten.
+func TestRefusalDuringAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{})
+		first := rt.WantToken(t, in, "v1")
+		time.Sleep(time.Minute)
+		store.set(errDown, "load", "save", "reject")
+		for _, v := range []string{"v2", "v3"} {
+			wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+			rt.WantToken(t, in, v)
+			time.Sleep(time.Minute)
+		}
+		first.Generation = 9 // what another process had still to save
+		if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{Generation: 1}, first); err != nil {
+			t.Fatal(err)
+		}
+		store.set(nil)
+		synctest.Wait()
+		rt.WantToken(t, in, "v3")
+		time.Sleep(50 * time.Minute) // the next login
+		synctest.Wait()
+		if tok := rt.Token(t, in); tok.Value.Reveal() == "v1" || tok.Generation < 10 {
+			t.Errorf("token %s of generation %d", tok.Value.Reveal(), tok.Generation)
+		}
+	})
+}
+
+// A look for the login of another process does not cut short the patience that
+// the vendor asked for.
+func TestWaitingKeepsTheBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		store.set(refresher.ErrHeld, "acquire")
+		src := rt.Script(t, rt.Busy(10*time.Minute), rt.OK("a", time.Hour))
+		in, _ := sharing(t, store, src, refresher.Policy{})
+		time.Sleep(20 * time.Second)
+		store.set(nil)
+		time.Sleep(10 * time.Second)
+		src.WantCalls(1)
+		for range 5 {
+			wantUnavailable(t, in, time.Second, 0, refresher.Throttled)
+		}
+		time.Sleep(9 * time.Minute)
+		src.WantCalls(1)
+		time.Sleep(time.Minute)
+		rt.WantToken(t, in, "a")
+	})
+}

@@ -14,7 +14,7 @@ func (in *Instance) obtain(j job) (got outcome) {
 	if in.load(ctx, &got) || got.stuck(j) {
 		return got
 	}
-	if j.input.Refused && !got.rejected && got.value.Equal(j.input.Previous.Value) {
+	if got.unmarked {
 		in.tellRefused(got.key, got.stored)
 	}
 	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.tooSoon(j, &got)) {
@@ -22,6 +22,10 @@ func (in *Instance) obtain(j job) (got outcome) {
 	}
 	if got.previous.Generation > j.input.Previous.Generation {
 		j.input.Previous, j.input.Refused = got.previous, got.refused
+	}
+	if err := ctx.Err(); err != nil && !j.work.policy.Rotates {
+		got.err = err
+		return got
 	}
 	stop := in.keepAlive(got.lease, j.work.policy)
 	defer stop()

@@ -55,8 +55,9 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	}
 	in.mu.Lock()
 	newer := t.Generation > in.generation() || in.replaces(found, got.key)
-	refused := in.refusedHere(t)
+	refused := in.refusals.of(t)
 	in.mu.Unlock()
+	got.unmarked = refused && !found.Rejected
 	switch {
 	case refused: // the store is to be told
 		return false
@@ -74,17 +75,6 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	t.IssuedAt, t.ExpiresAt = t.IssuedAt.Round(0), t.ExpiresAt.Round(0) // the wall clock alone decides
 	got.token, got.adopted, got.replaced, got.unsaved = t, true, false, false
 	return true
-}
-
-// sameIssue is how far apart two readings of one token's IssuedAt may be: stores
-// may keep it by another clock. A login that returns the same value comes later.
-const sameIssue = time.Second / 2
-
-// refusedHere reports whether t is the token in service, which was refused,
-// though another process numbered it anew. It is called with in.mu held.
-func (in *Instance) refusedHere(t Token) bool {
-	cur := in.cur.Load()
-	return cur != nil && !cur.usable && cur.token.Value.Equal(t.Value) && t.IssuedAt.Sub(cur.token.IssuedAt) < sameIssue
 }
 
 // putBack has the token in service saved once more if the store had it and has
@@ -134,8 +124,7 @@ func (in *Instance) refusedElsewhere(t Token) {
 	defer in.mu.Unlock()
 	cur := in.cur.Load()
 	if cur != nil && cur.usable && cur.token.Generation == t.Generation && cur.token.Value.Equal(t.Value) {
-		in.cur.Store(&current{token: cur.token, usable: false})
-		in.plan()
+		in.takeOut(cur)
 	}
 }
 
@@ -184,6 +173,7 @@ func (in *Instance) persist(got *outcome, rotates bool) {
 	for range 3 {
 		in.mu.Lock()
 		got.token.Generation = in.number(got.token, got.stored)
+		in.ownValue = got.token.Value // before it is announced
 		in.mu.Unlock()
 		guard.Generation = got.stored
 		switch err := in.store(got.key, guard, got.token); {
@@ -213,9 +203,6 @@ func (in *Instance) persist(got *outcome, rotates bool) {
 func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
 	defer cancel()
-	in.mu.Lock()
-	in.ownValue = t.Value // before it is announced
-	in.mu.Unlock()
 	return in.backing().Save(ctx, key, guard, t)
 }
 

@@ -1,6 +1,11 @@
 package refresher
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"attache/internal/secret"
+)
 
 // extendEvery is how often an offer of the current value extends its expiry.
 const extendEvery = time.Minute
@@ -32,9 +37,42 @@ func (in *Instance) reject(t Token, c Cause, now time.Time) Rejection {
 	case !in.budget(c.By).spend(t.Generation, now):
 		return OverBudget
 	}
+	in.takeOut(cur)
+	return Renewing
+}
+
+// takeOut takes the refused token out of service. It is called with in.mu held.
+func (in *Instance) takeOut(cur *current) {
+	in.refusals.add(cur.token, in.engine.now())
 	in.cur.Store(&current{token: cur.token, usable: false})
 	in.plan()
-	return Renewing
+}
+
+// refusals are the values that were refused last, and when. A store may hold one
+// of them under a higher number: another process saves late what it has, or
+// numbers anew what a store lost.
+type refusals []refusal
+
+type refusal struct {
+	value secret.String
+	at    time.Time // by the wall clock
+}
+
+// maxRefusals is how many are kept.
+const maxRefusals = 8
+
+func (r *refusals) add(t Token, now time.Time) {
+	if len(*r) == maxRefusals {
+		*r = append((*r)[:0:0], (*r)[1:]...)
+	}
+	*r = append(*r, refusal{t.Value, now.Round(0)})
+}
+
+// of reports whether t is one of them. The same value from a later login is not.
+func (r refusals) of(t Token) bool {
+	return slices.ContainsFunc(r, func(one refusal) bool {
+		return one.value.Equal(t.Value) && t.IssuedAt.Before(one.at)
+	})
 }
 
 func (in *Instance) budget(by string) *budget {
