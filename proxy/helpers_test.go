@@ -140,9 +140,11 @@ func lasting(value string) refresher.Token {
 }
 
 // startEngine runs an engine until the test ends.
-func startEngine(t *testing.T) *refresher.Engine {
+func startEngine(t *testing.T) *refresher.Engine { return startEngineWith(t, nil) }
+
+func startEngineWith(t *testing.T, s refresher.Store) *refresher.Engine {
 	t.Helper()
-	e := refresher.New(refresher.Config{Rand: func() float64 { return 0.5 }})
+	e := refresher.New(refresher.Config{Store: s, Rand: func() float64 { return 0.5 }})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { e.Run(ctx) })

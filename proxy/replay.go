@@ -26,7 +26,9 @@ type session struct {
 // pin is one slot of a session.
 type pin struct {
 	instance *refresher.Instance // nil: over a limit, on an optional route
-	refused  refresher.Token     // the token whose refusal the request met; zero: none so far
+	refused  refresher.Token     // the token whose refusal the request met last; zero: none so far
+	since    time.Time           // of the first refusal, by the wall clock
+	stale    int                 // tokens refused since that were older than that
 	renew    bool                // refused by the last answer, to be replaced before a replay
 	accepted bool                // the engine was told that the renewal helped
 }
@@ -219,11 +221,14 @@ func (s *session) reject(v exchange.Verdict) (outcome string) {
 		case p.instance == nil || t.Generation == 0:
 			// An optional route's request that went without this token.
 			outcome = ReplayNoToken
-		case p.refused.Generation != 0:
+		case p.refused.Generation != 0 && !p.outdated(t):
 			// The renewed token is refused like the one before, so it is not
 			// the token: another renewal would not help.
 			outcome = ReplayRefused
 		default:
+			if p.since.IsZero() {
+				p.since = time.Now().Round(0)
+			}
 			p.refused, p.renew = t, true
 			cause := refresher.Cause{By: s.route.Name, Signal: v.Refused[i].Signal}
 			if p.instance.Reject(t, cause) == refresher.OverBudget {
@@ -232,6 +237,21 @@ func (s *session) reject(v exchange.Verdict) (outcome string) {
 		}
 	}
 	return outcome
+}
+
+// maxStale is how often a request is sent again because the successor of its token
+// was of no use either.
+const maxStale = 2
+
+// outdated reports whether t, the successor of a token that was refused, is older
+// than that refusal: another process got it, and it may have gone bad in the same
+// way. That it is refused says nothing about what comes after it.
+func (p *pin) outdated(t refresher.Token) bool {
+	if !t.IssuedAt.Before(p.since) || p.stale == maxStale {
+		return false
+	}
+	p.stale++
+	return true
 }
 
 // renew waits for the successors of the refused tokens. The others may have been
