@@ -225,6 +225,9 @@ func TestPagesOfRecipesAreLinked(t *testing.T) {
 		if !strings.Contains(read(t, "../README.md"), "docs/"+page) {
 			t.Errorf("the README does not link to %s", page)
 		}
+		if !strings.Contains(text, "](../../examples/") {
+			t.Errorf("%s does not link to an example", page)
+		}
 	}
 }
 

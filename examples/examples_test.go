@@ -60,12 +60,7 @@ func TestExamples(t *testing.T) {
 
 // try does what the README in dir says, with other ports.
 func try(t *testing.T, dir, vendor, readme string) {
-	for _, line := range setting.FindAllStringSubmatch(readme, -1) {
-		for assignment := range strings.FieldsSeq(line[1]) {
-			name, value, _ := strings.Cut(assignment, "=")
-			t.Setenv(name, value)
-		}
-	}
+	export(t, readme)
 	emu, err := emulator.New(vendor, emulator.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +89,16 @@ func try(t *testing.T, dir, vendor, readme string) {
 	}
 }
 
+// export sets the variables that the README says.
+func export(t *testing.T, readme string) {
+	for _, line := range setting.FindAllStringSubmatch(readme, -1) {
+		for assignment := range strings.FieldsSeq(line[1]) {
+			name, value, _ := strings.Cut(assignment, "=")
+			t.Setenv(name, value)
+		}
+	}
+}
+
 // run runs attache with the example's file and returns its address.
 func run(t *testing.T, dir, emulated string) string {
 	path := filepath.Join(dir, "attache.yaml")
@@ -108,6 +113,13 @@ func run(t *testing.T, dir, emulated string) string {
 			t.Fatalf("%s does not say %s", path, address)
 		}
 	}
+	address, _ := start(t, path, dir, text)
+	return address
+}
+
+// start runs attache with a configuration and returns its address.
+func start(t *testing.T, path, dir, text string) (string, *config.Config) {
+	t.Helper()
 	cfg, err := config.Parse(path, []byte(text), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +137,7 @@ func run(t *testing.T, dir, emulated string) string {
 			t.Errorf("run: %v", err)
 		}
 	})
-	return a.Addr()
+	return a.Addr(), cfg
 }
 
 // clientOf returns a client that finds the example's addresses where they are

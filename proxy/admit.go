@@ -46,7 +46,10 @@ func (c *call) admit() error {
 	if route.Plan.InjectsQuery() && !validQuery(query) {
 		return badRequest("the query cannot be parsed: it has a semicolon or a stray percent sign")
 	}
-	c.path = joinPath(route.upstream.base, path[len(route.prefix):])
+	c.rest = path[len(route.prefix):]
+	if route.Resolve == nil {
+		c.aim(&route.upstream)
+	}
 	c.query = stripQuery(query, route.strip.query)
 	c.forceQuery = hasQuery && query == ""
 	c.header = strippedHeader{
@@ -94,9 +97,30 @@ func (c *call) params() (refresher.Params, error) {
 	return nil, badRequest("a parameter of the request is not usable")
 }
 
+// aim says where the request goes.
+func (c *call) aim(up *endpoint) { c.up, c.path = up, joinPath(up.base, c.rest) }
+
+// aimByTokens says where the request goes, if the session's tokens decide that.
+// Errors are *answer.
+func (c *call) aimByTokens() error {
+	if c.route.Resolve == nil {
+		return nil
+	}
+	u, err := c.route.Resolve(c.session.tokens)
+	if err != nil {
+		return badGateway(errNotFound, err.Error())
+	}
+	up, err := endpointOf(u)
+	if err != nil || up.socket != "" {
+		return badGateway(errNotFound, "the tokens lead to no usable upstream")
+	}
+	c.aim(&up)
+	return nil
+}
+
 // head is the request as plans see it: what goes upstream, before injection.
 func (c *call) head() exchange.Head {
 	return exchange.Head{
-		Method: c.r.Method, Host: c.route.upstream.host, Path: c.path, RawQuery: c.query, Header: &c.header,
+		Method: c.r.Method, Host: c.up.host, Path: c.path, RawQuery: c.query, Header: &c.header,
 	}
 }

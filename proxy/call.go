@@ -25,6 +25,8 @@ type call struct {
 	fields  []exchange.Field // injected into the attempt under way
 
 	// The request as it goes upstream, before injection.
+	up          *endpoint // nil: not known before the tokens are there
+	rest        string    // of the path, behind the route's
 	path, query string
 	forceQuery  bool // the query is empty but there
 	header      strippedHeader

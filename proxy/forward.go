@@ -76,7 +76,10 @@ func (c *call) hindrance() string {
 // send makes one attempt with the session's tokens. Errors are *answer or
 // errClientGone.
 func (c *call) send(ctx context.Context) (*http.Response, error) {
-	var err error
+	err := c.aimByTokens()
+	if err != nil {
+		return nil, err
+	}
 	c.fields, err = c.route.Plan.AppendFields(c.fields[:0], c.session.params, c.session.tokens)
 	if err != nil {
 		if e, ok := errors.AsType[*exchange.ParamError](err); ok {
@@ -146,7 +149,7 @@ func (c *call) request(ctx context.Context) (*http.Request, error) {
 			query = addQuery(query, f.Name, f.Value)
 		}
 	}
-	up := &c.route.upstream
+	up := c.up
 	req := (&http.Request{
 		Method:        c.r.Method,
 		URL:           requestURL(up.scheme, up.host, c.path, query, c.forceQuery),

@@ -46,7 +46,7 @@ func (r reference) String() string {
 // route, so that the client's next request comes here again, and removes the
 // query parameters that were injected: an upstream that redirects with the query
 // it was sent would hand the token out.
-func (r *route) location(text string, injected []exchange.Field) string {
+func (r *route) location(up *endpoint, text string, injected []exchange.Field) string {
 	ref := cutReference(text)
 	if ref.query != "" {
 		for i := range injected {
@@ -62,7 +62,7 @@ func (r *route) location(text string, injected []exchange.Field) string {
 			}
 		}
 	}
-	if path, ok := r.ownPath(ref); ok {
+	if path, ok := r.ownPath(up, ref); ok {
 		ref.scheme, ref.authority, ref.path = "", "", path
 	}
 	return ref.String()
@@ -70,19 +70,19 @@ func (r *route) location(text string, injected []exchange.Field) string {
 
 // ownPath returns the path below the route for a reference that is below its
 // upstream.
-func (r *route) ownPath(ref reference) (string, bool) {
+func (r *route) ownPath(up *endpoint, ref reference) (string, bool) {
 	switch {
 	case ref.authority != "":
-		if ref.scheme != "" && !strings.EqualFold(ref.scheme, r.upstream.scheme+":") {
+		if ref.scheme != "" && !strings.EqualFold(ref.scheme, up.scheme+":") {
 			return "", false
 		}
-		if !sameHost(ref.authority[len("//"):], r.upstream.host, r.upstream.scheme) {
+		if !sameHost(ref.authority[len("//"):], up.host, up.scheme) {
 			return "", false
 		}
 	case ref.scheme != "" || !strings.HasPrefix(ref.path, "/"):
 		return "", false // relative ones mean the same on both sides
 	}
-	base := strings.TrimSuffix(r.upstream.base, "/")
+	base := strings.TrimSuffix(up.base, "/")
 	if !below(ref.path, base) || hasDotSegment(ref.path) {
 		return "", false
 	}

@@ -43,7 +43,7 @@ func TestLocation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.location(tc.in, token); got != tc.want {
+		if got := r.location(&r.upstream, tc.in, token); got != tc.want {
 			t.Errorf("%s → %s: location(%q) = %q, want %q", tc.path, tc.upstream, tc.in, got, tc.want)
 		}
 	}

@@ -76,6 +76,11 @@ type Route struct {
 	// Upstream is scheme://host[:port][/path] with scheme http or https, or
 	// unix:/socket[:/path].
 	Upstream *url.URL
+	// Resolve returns the upstream where outputs of tokens say it, with scheme http
+	// or https; tokens are parallel to Slots. It is asked for every attempt, and an
+	// error, whose text the client gets, ends the request with 502. Nil: it is
+	// Upstream; else that is nil, and the Transport a [MovingTransport].
+	Resolve func(tokens []refresher.Token) (*url.URL, error)
 	// Plan may be nil: nothing is injected or judged.
 	Plan  Plan
 	Slots []Slot

@@ -137,7 +137,7 @@ func (c *call) hidesCookie(setCookie string) bool {
 func (c *call) locations(values []string) []string {
 	mapped := make([]string, len(values))
 	for i, value := range values {
-		mapped[i] = c.route.location(value, c.fields)
+		mapped[i] = c.route.location(c.up, value, c.fields)
 	}
 	return mapped
 }

@@ -16,8 +16,8 @@ import (
 // request.
 type route struct {
 	Route
-	prefix   string // Path without a slash at its end
-	upstream endpoint
+	prefix   string   // Path without a slash at its end
+	upstream endpoint // the zero value: tokens say it
 	strip    stripper
 	hide     names             // headers
 	hideSet  []string          // cookies
@@ -74,8 +74,10 @@ func newRoute(cfg Route) (*route, error) {
 		r.Plan = noPlan{}
 	}
 	var err error
-	if r.upstream, err = endpointOf(cfg.Upstream); err != nil {
-		return nil, err
+	if cfg.Resolve == nil {
+		if r.upstream, err = endpointOf(cfg.Upstream); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case r.prefix != "" && r.prefix[0] != '/':

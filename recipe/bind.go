@@ -273,6 +273,12 @@ func (b *binder) holds(c condition) bool {
 			all = all && t.want.matchAbsent()
 		case bindConstant:
 			all = all && t.want.matchText(bound.text.Reveal())
+		case bindFile, bindToken:
+			if t.want.onlyAbsent() { // its value is not known, but that there is one is
+				all = false
+				continue
+			}
+			fallthrough
 		default:
 			b.errorf(bound.at, "decides what the recipe does (when: %s), so %s must be a text or {env: NAME}", c, t.name)
 			all = false

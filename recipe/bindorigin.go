@@ -23,6 +23,7 @@ func (b *binder) bindOrigin(t *TokenProgram) {
 		t.file = b.tokenFile(t.decl, o)
 	case *execOrigin:
 		t.Policy.Timeout = o.timeout
+		t.running = make(chan struct{}, maxCommands)
 		for i, w := range o.words {
 			b.fixed(t.decl, w, "command", i == 0)
 		}

@@ -175,13 +175,24 @@ type TokenProgram struct {
 	file      *secret.Ref   // what the token is read from; nil: it comes from elsewhere
 	refresh   *TokenProgram // used instead while the token before has what it needs; nil: none
 	revoke    *TokenProgram // ends the token; nil: nothing does
+	running   chan struct{} // one for each command that runs; nil: the token comes from none
 }
 
 // Reads reports whether the token is in a file of its credential, or the login
-// mentions its content, itself or through defaults: once that changes, the token
-// has to be renewed.
-func (t *TokenProgram) Reads(file *secret.Ref) bool {
-	return t.file == file || slices.ContainsFunc(t.mentioned, func(i int) bool { return t.cred.bindings[i].ref == file })
+// mentions its content, itself or through defaults. Once that changes, the token
+// has to be renewed, unless the parameter is none of its identity (`key: false`):
+// then later is true, the next login sends what the file holds by then, and one that
+// failed may be tried again.
+func (t *TokenProgram) Reads(file *secret.Ref) (reads, later bool) {
+	later = t.file != file
+	for _, i := range t.mentioned {
+		if t.cred.bindings[i].ref == file {
+			reads = true
+			later = later && !t.cred.recipe.Params[i].Key
+		}
+	}
+	reads = reads || t.file == file
+	return reads, reads && later
 }
 
 // Local reports whether the token comes from this machine, and not by a request

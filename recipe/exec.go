@@ -20,6 +20,10 @@ const (
 	maxStderr = 8 << 10
 )
 
+// maxCommands is how many commands run at once for one token. There may be
+// thousands of users, who all need their first token at the same moment.
+const maxCommands = 8
+
 // Command is a command to be run.
 type Command struct {
 	Words []string // the program, found as a shell finds it, and its arguments; no shell reads them
@@ -144,6 +148,12 @@ func (e *execOrigin) read(ctx context.Context, a *attempt) ([]byte, error) {
 	c, err := e.command(a)
 	if err != nil {
 		return nil, permanentError{err}
+	}
+	select {
+	case a.t.running <- struct{}{}:
+		defer func() { <-a.t.running }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s was not run: %d of it ran already, and none ended within %v", e.program, maxCommands, a.timeout())
 	}
 	a.traceCommand(e)
 	stdout, stderr, err := a.s.run(ctx, c)

@@ -32,6 +32,10 @@ type extractor struct {
 func parseExtractors(v yamldoc.Value) []extractor {
 	var list []extractor
 	for _, item := range v.List(true) {
+		if item.IsScalar() {
+			item.Errorf("want a place, such as {json: data.token} or {header: X-Token}")
+			continue
+		}
 		o := item.Object(extractorShape())
 		if !item.IsMap() {
 			continue

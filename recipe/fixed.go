@@ -3,8 +3,10 @@ package recipe
 import (
 	"context"
 	"io"
+	"maps"
 	"time"
 
+	"attache/internal/secret"
 	"attache/refresher"
 )
 
@@ -23,6 +25,27 @@ func (p *Plan) Fixed(now time.Time, random io.Reader) *Plan {
 	fixed.now, fixed.random = func() time.Time { return now }, random
 	return &fixed
 }
+
+// Following returns t as a token that an earlier login or refresh with the same
+// parameters gave: what a refresh may begin with. It is for tests, which write
+// tokens down.
+func (s *Source) Following(t refresher.Token, in refresher.Input) (refresher.Token, error) {
+	if r := s.program.decl.refresh; r == nil || r.initial == nil {
+		return t, nil
+	}
+	begin, err := s.begin(in)
+	if err != nil {
+		return t, err
+	}
+	outputs := map[string]secret.String{beganWith: secret.New(begin.began)}
+	maps.Copy(outputs, t.Outputs)
+	t.Outputs = outputs
+	return t, nil
+}
+
+// Refreshes reports whether the token has a second request that is used instead of
+// the login while the token before is there.
+func (t *TokenProgram) Refreshes() bool { return t.refresh != nil }
 
 // Trace is like [Source.Fetch] and also tells what happened. Warnings are in the
 // transcript; Warn is not called.

@@ -36,6 +36,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(portalRecipe))
 	f.Add([]byte(commandRecipe))
 	f.Add([]byte(jwtRecipe))
+	f.Add([]byte("recipe: x\nparams:\n  a: {default: b}\n" + repeat(20, "  k%[2]d: {default: '${k%[1]d}${a}'}\n")))
 	more, _ := filepath.Glob("testdata/recipes/*.yaml")
 	for _, name := range more {
 		data, err := os.ReadFile(name)
@@ -152,6 +153,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, "", `{"token":"a\nb","ttl":1e400}`)
 	f.Add(200, "", `[{"token":1}]`)
 	f.Add(200, "", `{"token":"a.eyJleHAiOjF9.c","ttl":-1}`)
+	f.Add(200, "", strings.Repeat("[", 100000))
+	f.Add(200, "", strings.Repeat(`{"token":`, 20000)+"1"+strings.Repeat("}", 20000))
+	f.Add(200, "", `{"`+strings.Repeat("k", 100000)+`":1,"token":"t","ttl":1`+strings.Repeat("0", 10000)+`}`)
 	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
 		p := program(t, "n: 1")
 		rt := roundTrip(func(*http.Request) (*http.Response, error) {

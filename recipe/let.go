@@ -58,7 +58,7 @@ func newHash(name string) func() hash.Hash {
 
 // lets reads the values of one token, in order; each knows those before it.
 func (p *parser) lets(v yamldoc.Value, s *scope) {
-	entries := v.Entries()
+	entries := tooMany(v, v.Entries(), maxLets, "values")
 	for _, e := range entries {
 		s.token.letNames = append(s.token.letNames, e.Name)
 	}
@@ -192,9 +192,11 @@ func (l *letDecl) compute(v typedValues, now time.Time, random io.Reader) (text 
 	}
 	switch l.fn {
 	case "base64":
-		return base64.StdEncoding.EncodeToString([]byte(arg)), true, nil
+		text = base64.StdEncoding.EncodeToString([]byte(arg))
+		return text, true, checkLet(l.name, text)
 	case "percent":
-		return escapeQuery(arg), true, nil
+		text = escapeQuery(arg)
+		return text, true, checkLet(l.name, text)
 	}
 	hashName, keyed := strings.CutPrefix(l.fn, "hmac_")
 	h := newHash(hashName)()

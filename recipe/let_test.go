@@ -36,6 +36,9 @@ func TestLet(t *testing.T) {
 		{`{hmac_sha512: "what do ya want for nothing?", key: Jefe}`, "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"},
 		{`{hmac_sha1: "what do ya want for nothing?", key: Jefe}`, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
 		{`{hmac_md5: "what do ya want for nothing?", key: Jefe}`, "750c783e6ab0b503eaa86e310a5db738"},
+		{`{hmac_sha256: "what do ya want for nothing?", key: Jefe, encode: base64}`, "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="},
+		{`{hmac_sha512: "what do ya want for nothing?", key: Jefe, encode: base64url}`, "Fkt6e_z4GeLjlfvnO1bgo4e9ZCIugx_WECcM1-olBVSXWL91wFqZSm0DT2X48Ob9yuqxo01Ka0tjbgcKOLznNw"},
+		{`{md5: abc, encode: base64}`, "kAFQmDzST7DWlj99KOF/cg=="},
 		{`{md5: "${earlier}x"}`, "fd5fe9ef9f82c254cc62b2baa1209151"},
 		{`{md5: "${none}"}`, ""},              // no value: what mentions it is left out
 		{`{hmac_md5: x, key: "${none}"}`, ""}, // likewise

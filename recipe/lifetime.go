@@ -66,6 +66,10 @@ func parseLifetimeItem(v yamldoc.Value, value []extractor) (l lifetimeDecl, ok b
 			v.Errorf("%q is no lifetime%s", text, near)
 			return l, false
 		}
+		if _, err := time.ParseDuration(text); err != nil {
+			v.Errorf("want a duration such as 30s, 5m or 1h30m, {json: PATH, as: seconds}, or until_refused")
+			return l, false
+		}
 		d, ok := v.Duration(time.Second, maxLifetime)
 		return lifetimeDecl{kind: lifetimeConstant, d: d}, ok
 	}

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,7 +101,7 @@ func TestFileTokenFollowsItsFile(t *testing.T) {
 	if len(files) != 1 {
 		t.Fatalf("%d files, want the token's", len(files))
 	}
-	if got, _ := files[0].Path(); got != path || !p.Reads(files[0]) || c.program("other").Reads(files[0]) {
+	if got, _ := files[0].Path(); got != path || !readsFile(p, files[0]) || readsFile(c.program("other"), files[0]) {
 		t.Errorf("the file %s is not known as what access is read from", got)
 	}
 }
@@ -268,4 +270,64 @@ func TestOriginTranscripts(t *testing.T) {
 			t.Errorf("a secret is shown:\n%s", got)
 		}
 	}
+}
+
+// TestCommandsAtOnce: of many users' commands eight run at once; the others wait, and
+// give up when their time is over.
+func TestCommandsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := loadConfig(t, "recipe: x\ntokens: {access: {exec: {command: [get-token], timeout: 10s}, value: {text: true}, lifetime: 1h}}\n",
+			"credentials: {c: {with: {}}}").creds["c"].program("access")
+		var running, most, ran int
+		var mu sync.Mutex
+		src := fixedSource(p, noRequest(t))
+		src.run = func(ctx context.Context, _ Command) ([]byte, []byte, error) {
+			mu.Lock()
+			ran++
+			running++
+			most = max(most, running)
+			mu.Unlock()
+			defer func() {
+				mu.Lock()
+				running--
+				mu.Unlock()
+			}()
+			select {
+			case <-time.After(4 * time.Second):
+				return []byte("tok"), nil, nil
+			case <-ctx.Done():
+				time.Sleep(time.Second) // until it is dead, the others have given up
+				return nil, nil, ctx.Err()
+			}
+		}
+		var failed []string
+		var all sync.WaitGroup
+		for range 30 {
+			all.Go(func() {
+				if _, err := src.Fetch(t.Context(), refresher.Input{}); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					failed = append(failed, describeFailure(p, err))
+				}
+			})
+		}
+		all.Wait()
+		if most != maxCommands || ran != 24 {
+			t.Errorf("%d ran at once, %d at all; want %d and 24", most, ran, maxCommands)
+		}
+		const late = "error: transient\ntext: get-token did not end within 10s\n" // began after 8s
+		const never = "error: transient\ntext: get-token was not run: 8 of it ran already, and none ended within 10s\n"
+		slices.Sort(failed)
+		if want := slices.Concat(slices.Repeat([]string{late}, 8), slices.Repeat([]string{never}, 6)); !slices.Equal(failed, want) {
+			t.Errorf("failed: %q", failed)
+		}
+		if _, err := src.Fetch(t.Context(), refresher.Input{}); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
+func readsFile(p *TokenProgram, file *secret.Ref) bool {
+	reads, later := p.Reads(file)
+	return reads && !later
 }

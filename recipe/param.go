@@ -52,7 +52,7 @@ type Param struct {
 func (p *parser) params(v yamldoc.Value) {
 	r := p.recipe
 	var objects []yamldoc.Object
-	for _, e := range v.Entries() {
+	for _, e := range tooMany(v, v.Entries(), maxParams, "parameters") {
 		if !p.claim(e.Key, e.Name, "is a parameter") {
 			continue
 		}
@@ -71,6 +71,7 @@ func (p *parser) params(v yamldoc.Value) {
 		p.linked(&r.Params[i], objects[i])
 	}
 	p.defaultCycles()
+	p.longDefaults()
 	for i := range r.Params {
 		r.Params[i].checkDefault()
 	}

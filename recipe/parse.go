@@ -113,7 +113,7 @@ func (p *parser) tokens(v yamldoc.Value) {
 	if v.IsMap() && len(entries) == 0 {
 		v.Errorf("want at least one token")
 	}
-	for _, e := range entries {
+	for _, e := range tooMany(v, entries, maxTokens, "tokens") {
 		if !p.claim(e.Key, e.Name, "is a token") {
 			continue
 		}

@@ -21,6 +21,10 @@ type RouteConfig struct {
 	Inject, Refused, Renewed yamldoc.Value
 	// Allow names what the client may send although a recipe strips it.
 	Allow []exchange.Name
+	// Upstream is the route's upstream if it mentions outputs of tokens, which
+	// then has to match UpstreamAllow; zero: it is fixed.
+	Upstream      yamldoc.Value
+	UpstreamAllow []UpstreamPattern
 }
 
 // Plan says what a route does with requests and answers. It is immutable and
@@ -35,8 +39,9 @@ type Plan struct {
 	derived  []paramRef      // defaults that depend on the request, to be checked with it
 	refused  [][]planRule    // a list for each credential, of which the first match counts
 	renewed  []planRenewal
-	bodies   bool // some rule looks at bodies
-	trailers bool // some rule looks at trailers
+	bodies   bool          // some rule looks at bodies
+	trailers bool          // some rule looks at trailers
+	upstream *planUpstream // nil: it is fixed
 	now      func() time.Time
 	random   io.Reader
 }
@@ -60,6 +65,7 @@ func NewPlan(rep *yamldoc.Report, cfg RouteConfig) (p *Plan, ok bool) {
 	before := rep.Len()
 	b := &planner{rep: rep, cfg: cfg, p: &Plan{now: time.Now, random: rand.Reader}}
 	b.inject()
+	b.upstream()
 	b.rules()
 	b.strip()
 	if b.failed || rep.Len() != before {
@@ -193,6 +199,11 @@ func (b *planner) number() {
 	}
 	for i := range b.p.fields {
 		b.p.fields[i].number(b.programs)
+	}
+	if up := b.p.upstream; up != nil {
+		for i := range up.pieces {
+			up.pieces[i].slot = slices.Index(b.programs, up.pieces[i].program)
+		}
 	}
 	for _, group := range b.p.refused {
 		for i := range group {

@@ -105,6 +105,16 @@ func (t test) matchAbsent() bool {
 	return false
 }
 
+// onlyAbsent reports whether nothing but absence is wanted.
+func (t test) onlyAbsent() bool {
+	for _, a := range t.any {
+		if !a.absent {
+			return false
+		}
+	}
+	return len(t.any) > 0
+}
+
 // matchContent is matchText for a whole body, where a text need only occur.
 func (t test) matchContent(body string) bool {
 	for _, a := range t.any {

@@ -136,7 +136,7 @@ func execShape() shape.Object {
 		{Name: "command", Type: shape.List(templateText()).Named("list of texts"), Required: true,
 			Doc: "the program, looked for in `PATH`, and its arguments. No shell reads them. They must name no secret, since every user of the machine can see them, and nothing from a request"},
 		{Name: "env", Type: templates(), Doc: "variables besides attache's own environment, which the command gets as well; the place for secrets"},
-		{Name: "timeout", Type: shape.Duration(100*time.Millisecond, maxTimeout), Default: "10s", Doc: "then the command is killed, with every process of its group"},
+		{Name: "timeout", Type: shape.Duration(100*time.Millisecond, maxTimeout), Default: "10s", Doc: "then the command is killed, with every process of its group. Of a token at most eight run at once, for different users; waiting for one of these counts"},
 	}}
 }
 

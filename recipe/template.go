@@ -109,7 +109,10 @@ func parseBodyTemplate(v yamldoc.Value, names resolver) (template, bool) {
 				continue
 			}
 			flush()
-			t.parts = append(t.parts, part{ref: ref})
+			if t.parts = append(t.parts, part{ref: ref}); len(t.parts) > 2*maxNames {
+				v.Errorf("the text mentions more than %d names", maxNames)
+				return template{}, false
+			}
 		default:
 			literal.WriteByte('$')
 			text = text[1:]

@@ -74,6 +74,7 @@ type Route struct {
 	Name, Host, Path string
 	Methods          []string // empty: all
 	Upstream         *url.URL // user information and query are not shown
+	UpstreamOf       string   // the text of one that outputs of tokens say; Upstream is nil then
 	Credentials      []string
 	Optional         bool
 }

@@ -173,7 +173,7 @@ func (a *Admin) token(p refresher.PoolStatus) tokenDoc {
 func route(r Route) routeDoc {
 	doc := routeDoc{
 		Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods,
-		Credentials: append([]string{}, r.Credentials...), Optional: r.Optional,
+		Upstream: r.UpstreamOf, Credentials: append([]string{}, r.Credentials...), Optional: r.Optional,
 	}
 	if u := r.Upstream; u != nil {
 		// Whatever else a URL can carry may be a password or a key.

@@ -21,6 +21,7 @@ type secretFile struct {
 	ref        *secret.Ref
 	credential string
 	pools      []*refresher.Pool // of the tokens whose logins read it
+	later      []*refresher.Pool // of those that are not renewed for it
 	known      secret.String
 	complaint  string // the last one that was logged; empty: it can be read
 }
@@ -31,8 +32,11 @@ func newSecretFiles(cfg *config.Config, pools tokens, log *slog.Logger) *secretF
 		for _, ref := range c.Program.Files() {
 			f := &secretFile{ref: ref, credential: c.Name, known: ref.Current()}
 			for _, t := range c.Program.Tokens() {
-				if t.Reads(ref) {
-					f.pools = append(f.pools, pools[tokenName{c.Name, t.Name}])
+				pool := pools[tokenName{c.Name, t.Name}]
+				if reads, later := t.Reads(ref); later {
+					f.later = append(f.later, pool)
+				} else if reads {
+					f.pools = append(f.pools, pool)
 				}
 			}
 			w.files = append(w.files, f)
@@ -65,12 +69,18 @@ func (w *secretFiles) look() []string {
 		if !now.Equal(f.known) {
 			f.known = now
 			w.renew(f, f.pools)
+			for _, pool := range f.later {
+				pool.Retry()
+			}
 		}
 	}
 	return paths
 }
 
 func (w *secretFiles) renew(f *secretFile, pools []*refresher.Pool) {
+	if len(pools) == 0 {
+		return
+	}
 	path, _ := f.ref.Path()
 	w.log.Info("a secret file changed; its tokens are renewed", "credential", f.credential, "file", path)
 	for _, pool := range pools {

@@ -21,6 +21,7 @@ import (
 // readLogin is a login that reads a secret file as recipes do.
 type readLogin struct {
 	ref  *secret.Ref
+	mu   sync.Mutex
 	used []string
 }
 
@@ -29,7 +30,9 @@ func (l *readLogin) Fetch(context.Context, refresher.Input) (refresher.Token, er
 	if err != nil {
 		return refresher.Token{}, err
 	}
+	l.mu.Lock()
 	l.used = append(l.used, s.Reveal())
+	l.mu.Unlock()
 	if s.Reveal() == "wrong" {
 		return refresher.Token{}, &refresher.FetchError{Class: refresher.Permanent, Err: errors.New("wrong secret")}
 	}
@@ -39,7 +42,13 @@ func (l *readLogin) Fetch(context.Context, refresher.Input) (refresher.Token, er
 // TestChangedSecretRenews runs in virtual time: a wrong secret blocks, and its
 // correction is tried within seconds, not at the next probe; a file that is
 // gone changes nothing and is complained about once.
-func TestChangedSecretRenews(t *testing.T) {
+func TestChangedSecretRenews(t *testing.T) { testChangedSecret(t, false) }
+
+// TestChangedSecretIsSentLater: what is no part of a token's identity renews no
+// token that is good, and has a login that failed tried again.
+func TestChangedSecretIsSentLater(t *testing.T) { testChangedSecret(t, true) }
+
+func testChangedSecret(t *testing.T, later bool) {
 	path := filepath.Join(t.TempDir(), "secret")
 	write := func(text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -60,7 +69,11 @@ func TestChangedSecretRenews(t *testing.T) {
 		if _, err := ref.Read(); err != nil {
 			t.Fatal(err)
 		}
-		w.files = []*secretFile{{ref: ref, credential: "c", pools: []*refresher.Pool{pool}, known: ref.Current()}}
+		file := &secretFile{ref: ref, credential: "c", known: ref.Current(), pools: []*refresher.Pool{pool}}
+		if later {
+			file.pools, file.later = nil, file.pools
+		}
+		w.files = []*secretFile{file}
 		ctx, cancel := context.WithCancel(t.Context())
 		var parts sync.WaitGroup
 		parts.Go(func() { engine.Run(ctx) })
@@ -73,6 +86,8 @@ func TestChangedSecretRenews(t *testing.T) {
 		want := func(uses ...string) {
 			t.Helper()
 			synctest.Wait()
+			login.mu.Lock()
+			defer login.mu.Unlock()
 			if strings.Join(login.used, " ") != strings.Join(uses, " ") {
 				t.Errorf("logins used %q, want %q", login.used, uses)
 			}
@@ -82,6 +97,16 @@ func TestChangedSecretRenews(t *testing.T) {
 		write("right\n")
 		time.Sleep(compareEvery + 2*time.Second)
 		want("wrong", "right")
+		if later {
+			write("newer")
+			time.Sleep(40 * time.Minute)
+			want("wrong", "right")
+			time.Sleep(20 * time.Minute)
+			want("wrong", "right", "newer")
+			cancel()
+			parts.Wait()
+			return
+		}
 
 		os.Remove(path)
 		time.Sleep(time.Minute)
@@ -109,7 +134,7 @@ func TestChangedSecretRenews(t *testing.T) {
 // TestSecretFilesAreFound sees which tokens a file's change renews.
 func TestSecretFilesAreFound(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"key", "secret"} {
+	for _, name := range []string{"key", "secret", "name"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +150,7 @@ credentials:
     with: {path: `+filepath.Join(dir, "token")+`} # it is not there yet
   a:
     recipe: huawei-aicc
-    with: {endpoint: "https://example.com", app_key: {file: key}, app_secret: {file: secret}, channel_id: "1", user_id: u}
+    with: {endpoint: "https://example.com", app_key: {file: key}, app_secret: {file: secret}, channel_id: "1", user_id: u, user_name: {file: name}}
 routes:
   - {path: /, upstream: "https://example.com", use: [a]}
 `), dir)
@@ -143,9 +168,12 @@ routes:
 		for _, p := range f.pools {
 			text += " " + p.Token()
 		}
+		for _, p := range f.later {
+			text += " later " + p.Token()
+		}
 		found = append(found, text)
 	}
-	if got, want := strings.Join(found, ", "), "token: account, key: access messaging, secret: access"; got != want {
+	if got, want := strings.Join(found, ", "), "token: account, key: access messaging, secret: access, name: later messaging"; got != want {
 		t.Errorf("found %s, want %s", got, want)
 	}
 }

@@ -73,7 +73,13 @@ func (a *App) build(cfg *config.Config, old *setup) (*setup, error) {
 // upstream is the way to the upstream of one or several routes.
 type upstream struct {
 	route     config.Route // one of them
-	transport *proxy.Transport
+	transport closingSender
+}
+
+// closingSender is a [proxy.Transport] or a [proxy.MovingTransport].
+type closingSender interface {
+	proxy.Sender
+	Close()
 }
 
 // proxyRoutes makes the routes. Those that want the same of the same upstream
@@ -86,16 +92,20 @@ func (s *setup) proxyRoutes(old *setup) ([]proxy.Route, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", r.Name, err)
 		}
-		routes = append(routes, proxy.Route{
+		route := proxy.Route{
 			Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream,
 			Plan: r.Plan, Slots: s.tokens.slots(r.Plan), Optional: r.Optional,
 			Wait: r.Wait, ReplayMaxBody: r.ReplayMaxBody, Transport: transport,
-		})
+		}
+		if r.Upstream == nil {
+			route.Resolve = r.Plan.Upstream
+		}
+		routes = append(routes, route)
 	}
 	return routes, nil
 }
 
-func (s *setup) transport(r config.Route, old *setup) (*proxy.Transport, error) {
+func (s *setup) transport(r config.Route, old *setup) (closingSender, error) {
 	same := func(u upstream) bool { return u.route.SameUpstream(&r) }
 	if i := slices.IndexFunc(s.upstreams, same); i >= 0 {
 		return s.upstreams[i].transport, nil
@@ -104,12 +114,17 @@ func (s *setup) transport(r config.Route, old *setup) (*proxy.Transport, error) 
 		s.upstreams = append(s.upstreams, old.upstreams[i])
 		return old.upstreams[i].transport, nil
 	}
-	transport, err := proxy.NewTransport(proxy.TransportConfig{
+	cfg := proxy.TransportConfig{
 		Upstream: r.Upstream, Protocol: r.Protocol, TLS: r.TLS.ClientConfig(), Proxy: r.Proxy.Func(),
 		DialTimeout: r.DialTimeout, HeaderTimeout: r.HeaderTimeout,
-	})
-	if err != nil {
-		return nil, err
+	}
+	var transport closingSender = proxy.NewMovingTransport(cfg)
+	if r.Upstream != nil {
+		fixed, err := proxy.NewTransport(cfg)
+		if err != nil {
+			return nil, err
+		}
+		transport = fixed
 	}
 	s.upstreams = append(s.upstreams, upstream{r, transport})
 	return transport, nil
@@ -168,7 +183,7 @@ func (s *setup) credentialNames() []string {
 func shownRoutes(cfg *config.Config) []admin.Route {
 	var routes []admin.Route
 	for _, r := range cfg.Routes {
-		shown := admin.Route{Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream, Optional: r.Optional}
+		shown := admin.Route{Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream, UpstreamOf: r.UpstreamOf, Optional: r.Optional}
 		for _, s := range r.Plan.Slots() {
 			if name := s.Credential.Name(); !slices.Contains(shown.Credentials, name) {
 				shown.Credentials = append(shown.Credentials, name)

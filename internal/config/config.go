@@ -118,6 +118,9 @@ type Route struct {
 	// path of every request; it has neither query nor user. For unix: the path
 	// is that of the socket, and behind ":/", if that is in it, such a prefix.
 	Upstream *url.URL
+	// UpstreamOf is the text of an upstream that outputs of tokens say, and for
+	// which Plan has to be asked; Upstream is nil then. Empty: it is fixed.
+	UpstreamOf string
 	// Protocol is spoken to the upstream: "auto", "http1", "h2" or "h2c".
 	Protocol string
 	// Plan is what the recipes say about requests and answers; never nil.

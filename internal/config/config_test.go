@@ -172,7 +172,11 @@ func describe(cfg *Config) string {
 		}
 	}
 	for _, r := range cfg.Routes {
-		line("route %s host %q path %s methods %v to %s protocol %s", r.Name, r.Host, r.Path, r.Methods, r.Upstream, r.Protocol)
+		to := r.UpstreamOf
+		if r.Upstream != nil {
+			to = r.Upstream.String()
+		}
+		line("route %s host %q path %s methods %v to %s protocol %s", r.Name, r.Host, r.Path, r.Methods, to, r.Protocol)
 		line("  optional %v wait %v replay %d dial %v header %v tls %s proxy %v", r.Optional, r.Wait, r.ReplayMaxBody,
 			r.DialTimeout, r.HeaderTimeout, describeTLS(r.TLS), r.Proxy)
 		for _, s := range r.Plan.Slots() {

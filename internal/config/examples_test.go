@@ -1,6 +1,10 @@
 package config
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +16,8 @@ import (
 var (
 	exported  = regexp.MustCompile(`(?m)^export (.*)$`)
 	inTable   = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\|")
+	tokenOf   = regexp.MustCompile(`(?m)^attache token (\S+)$`)
+	ofFile    = regexp.MustCompile(`\{file: ([a-z.-]+)\}`)
 	inExample = regexp.MustCompile(`\{env: ([A-Z_]+)\}`)
 )
 
@@ -44,18 +50,25 @@ func TestExamples(t *testing.T) {
 			if told := names(inTable, readme); !slices.Equal(told, used) || !slices.Equal(slices.Sorted(slices.Values(set)), used) {
 				t.Errorf("the example takes %v, the README's table has %v and its commands set %v", used, told, set)
 			}
-			cfg, err := Load(path)
+			cfg, err := Load(withFiles(t, example))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(cfg.Warnings) > 0 {
-				t.Errorf("warnings: %s", strings.Join(cfg.Warnings, "\n"))
+			for _, w := range cfg.Warnings {
+				if !strings.Contains(w, "one replica") || !strings.Contains(string(readme), "one replica") {
+					t.Errorf("a warning that the README does not tell of: %s", w)
+				}
 			}
 			for _, c := range cfg.Credentials {
 				for _, s := range c.Program.Secrets() {
 					if strings.Contains(string(example), s.Reveal()) {
 						t.Errorf("a secret of %s stands in the example", c.Name)
 					}
+				}
+			}
+			for _, name := range names(tokenOf, readme) {
+				if !slices.ContainsFunc(cfg.Credentials, func(c Credential) bool { return c.Name == name }) {
+					t.Errorf("the README says attache token %s, and there is no such credential", name)
 				}
 			}
 			for _, r := range cfg.Routes {
@@ -65,6 +78,32 @@ func TestExamples(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withFiles writes an example into a folder of its own, with the files beside it
+// whose content it takes, and returns its path.
+func withFiles(t *testing.T, example []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
+	for _, file := range names(ofFile, example) {
+		text := []byte("from-a-file")
+		if strings.HasSuffix(file, ".pem") {
+			text = key
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "attache.yaml")
+	if err := os.WriteFile(path, example, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // names returns what the first group of re matches in text, sorted, each once.

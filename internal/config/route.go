@@ -1,10 +1,6 @@
 package config
 
 import (
-	"cmp"
-	"net"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -53,59 +49,21 @@ func (l *loader) route(v yamldoc.Value) routeDraft {
 	if name, ok := r.name.Text(); ok && checkName(r.name, name) {
 		r.Name = name
 	}
-	l.upstream(o, &r.Route)
 	l.waits(o, &r.Route)
+	moving, allowed := l.upstream(o, &r.Route)
 	used, usable := l.use(o.Get("use"))
 	allow := allowList(o.Get("allow"))
 	// What the route says on its own may be about a credential that is not
 	// usable, so it cannot be judged without it.
-	own := o.Has("inject") || o.Has("refused") || o.Has("renewed") || o.Has("allow")
+	own := o.Has("inject") || o.Has("refused") || o.Has("renewed") || o.Has("allow") || !moving.IsZero()
 	if v.IsMap() && (usable || !own) {
 		r.Plan, _ = recipe.NewPlan(l.rep, recipe.RouteConfig{
 			Name: r.Name, At: v, Use: used, Allow: allow,
 			Inject: o.Get("inject"), Refused: o.Get("refused"), Renewed: o.Get("renewed"),
+			Upstream: moving, UpstreamAllow: allowed,
 		})
 	}
 	return r
-}
-
-// upstream reads what concerns the connection to the upstream.
-func (l *loader) upstream(o yamldoc.Object, r *Route) {
-	r.Protocol = "auto"
-	if protocol, ok := o.OneOf("protocol"); ok {
-		r.Protocol = protocol
-	}
-	r.TLS = l.tls(o.Get("tls"))
-	r.Proxy = l.proxy(o.Get("proxy"))
-	var ok bool
-	if r.Upstream, ok = upstream(o.Require("upstream")); !ok {
-		return
-	}
-	if l.leadsToAdmin(r.Upstream) {
-		o.Get("upstream").Errorf("this is the admin listener, which asks nobody who they are: the route would open it to all who may send requests; metrics and health are on probes as well")
-	}
-	secure := r.Upstream.Scheme == "https"
-	switch {
-	case r.Protocol == "h2" && !secure:
-		o.Get("protocol").Errorf("h2 needs an https upstream; HTTP/2 without TLS is h2c")
-	case r.Protocol == "h2c" && secure:
-		o.Get("protocol").Errorf("h2c is HTTP/2 without TLS, and the upstream is https; want h2")
-	}
-	if o.Has("tls") && !secure {
-		o.Get("tls").Errorf("this has no effect: the upstream is not https")
-	}
-}
-
-// leadsToAdmin reports whether an upstream is the admin listener, in whatever way
-// this machine is written.
-func (l *loader) leadsToAdmin(u *url.URL) bool {
-	_, port, _ := net.SplitHostPort(l.cfg.Admin.Address)
-	if u.Scheme == "unix" || cmp.Or(u.Port(), "80") != port || port == "0" {
-		return false
-	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
 }
 
 // waits reads what bounds a request.

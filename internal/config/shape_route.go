@@ -16,8 +16,10 @@ func routeShape() shape.Object {
 		{Name: "path", Type: shape.Matching("path", `^/[^*?#]*$`), Default: "/",
 			Doc: "a prefix that ends with a segment; `/aicc` and `/aicc/` are the same. It is compared with the bytes on the wire, so special characters stand percent-encoded"},
 		{Name: "methods", Type: shape.ListOrOne(shape.Matching("method", `^[^a-z\s]+$`)).Named("list of methods, or one"), Otherwise: "all", Doc: "in capitals"},
-		{Name: "upstream", Type: shape.Matching("URL", `^(https?://|unix:/)[^?#]+$`), Required: true,
-			Doc: "`http://` or `https://` with host, and if wanted port and path; or a Unix socket: `unix:/run/app.sock`, with a path `unix:/run/app.sock:/v1`. No user, query or fragment"},
+		{Name: "upstream", Type: shape.Matching("URL", `^(https?://|unix:/|\$\{)[^?#]+$`), Required: true,
+			Doc: "`http://` or `https://` with host, and if wanted port and path; or a Unix socket: `unix:/run/app.sock`, with a path `unix:/run/app.sock:/v1`. No user, query or fragment. It may [come with a token](#upstreams-that-come-with-a-token)"},
+		{Name: "upstream_allow", Type: shape.ListOrOne(shape.Matching("pattern", `^https?://[^?#@]+$`)).Named("list of patterns, or one"), Otherwise: "none",
+			Doc: "what an `upstream` that outputs of tokens say may be", Link: "#upstreams-that-come-with-a-token"},
 		{Name: "protocol", Type: shape.Word("auto", "http1", "h2", "h2c"), Default: "auto",
 			Doc: "towards the upstream. `auto`: HTTP/2 if TLS agrees on it, else HTTP/1.1. `h2` needs https, and `h2c`, HTTP/2 without TLS, an upstream without it. " +
 				"A WebSocket needs HTTP/1.1: `auto` sees to that, with `h2` and `h2c` its handshake is answered 502"},

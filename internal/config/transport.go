@@ -42,9 +42,13 @@ func (t TLS) equal(o TLS) bool {
 }
 
 // SameUpstream reports whether both routes want the same of the same upstream,
-// so that they can share its connections.
+// so that they can share its connections. Those whose upstreams tokens say do if
+// the way is the same.
 func (r *Route) SameUpstream(o *Route) bool {
-	return *r.Upstream == *o.Upstream && r.Protocol == o.Protocol && r.TLS.equal(o.TLS) && r.Proxy.equal(o.Proxy) &&
+	if moves := r.Upstream == nil; moves != (o.Upstream == nil) || !moves && *r.Upstream != *o.Upstream {
+		return false
+	}
+	return r.Protocol == o.Protocol && r.TLS.equal(o.TLS) && r.Proxy.equal(o.Proxy) &&
 		r.DialTimeout == o.DialTimeout && r.HeaderTimeout == o.HeaderTimeout
 }
 

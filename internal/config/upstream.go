@@ -1,6 +1,9 @@
 package config
 
 import (
+	"cmp"
+	"net"
+	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
@@ -8,7 +11,88 @@ import (
 
 	"attache/internal/exchange"
 	"attache/internal/yamldoc"
+	"attache/recipe"
 )
+
+// upstream reads what concerns the connection to the upstream. If outputs of tokens
+// say where that is, it returns the text and what it has to match.
+func (l *loader) upstream(o yamldoc.Object, r *Route) (moving yamldoc.Value, allow []recipe.UpstreamPattern) {
+	r.Protocol = "auto"
+	if protocol, ok := o.OneOf("protocol"); ok {
+		r.Protocol = protocol
+	}
+	r.TLS = l.tls(o.Get("tls"))
+	r.Proxy = l.proxy(o.Get("proxy"))
+	at := o.Require("upstream")
+	if text, ok := scalar(at); ok && strings.Contains(text, "${") {
+		r.UpstreamOf = text
+		return at, l.movingUpstream(o, r)
+	}
+	if o.Has("upstream_allow") {
+		o.Get("upstream_allow").Errorf("this has no effect: the upstream is fixed")
+	}
+	var ok bool
+	if r.Upstream, ok = upstream(at); ok {
+		l.checkUpstream(o, r, at, r.Upstream)
+	}
+	return moving, nil
+}
+
+// movingUpstream reads what an upstream has to match that outputs of tokens say.
+func (l *loader) movingUpstream(o yamldoc.Object, r *Route) (allow []recipe.UpstreamPattern) {
+	if strings.ContainsAny(r.UpstreamOf, "@?#") {
+		o.Get("upstream").Errorf("an upstream is scheme, host and path alone, here ${CREDENTIAL.TOKEN.OUTPUT} with or without a path behind it")
+	}
+	if at := o.Get("optional"); r.Optional {
+		at.Errorf("without the token nobody knows where the upstream is")
+	}
+	at := o.Get("upstream_allow")
+	if at.IsZero() {
+		o.Get("upstream").Errorf("a vendor's answer says where requests go, with the token: say in upstream_allow what it may be, such as https://*.example.com")
+	} else if at.IsList() && len(at.List(false)) == 0 {
+		at.Errorf("want at least one pattern, such as https://*.example.com")
+	}
+	for _, item := range at.List(true) {
+		p, ok := recipe.ParseUpstreamPattern(item)
+		if !ok {
+			continue
+		}
+		example := &url.URL{Scheme: p.Scheme, Host: bracketed(p.Host) + ":" + p.Port}
+		l.checkUpstream(o, r, item, example)
+		allow = append(allow, p)
+	}
+	return allow
+}
+
+// checkUpstream notes what does not go together with an upstream, which stands at
+// the value.
+func (l *loader) checkUpstream(o yamldoc.Object, r *Route, at yamldoc.Value, u *url.URL) {
+	if l.leadsToAdmin(u) {
+		at.Errorf("this is the admin listener, which asks nobody who they are: the route would open it to all who may send requests; metrics and health are on probes as well")
+	}
+	secure := u.Scheme == "https"
+	switch {
+	case r.Protocol == "h2" && !secure:
+		o.Get("protocol").Errorf("h2 needs an https upstream; HTTP/2 without TLS is h2c")
+	case r.Protocol == "h2c" && secure:
+		o.Get("protocol").Errorf("h2c is HTTP/2 without TLS, and the upstream is https; want h2")
+	}
+	if o.Has("tls") && !secure {
+		o.Get("tls").Errorf("this has no effect: the upstream is not https")
+	}
+}
+
+// leadsToAdmin reports whether an upstream is the admin listener, in whatever way
+// this machine is written.
+func (l *loader) leadsToAdmin(u *url.URL) bool {
+	_, port, _ := net.SplitHostPort(l.cfg.Admin.Address)
+	if u.Scheme == "unix" || cmp.Or(u.Port(), "80") != port || port == "0" {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
+}
 
 // upstream reads scheme://host[:port][/path] or unix:/socket[:/path]. A URL may
 // hold a password in the wrong place, so no message repeats it.
@@ -22,9 +106,6 @@ func upstream(v yamldoc.Value) (*url.URL, bool) {
 		return nil, false
 	}
 	const want = "want a URL such as https://api.example.com/v1"
-	if strings.Contains(text, "${") {
-		return fail("${…} is not supported here: an upstream is one fixed address")
-	}
 	if socket, ok := strings.CutPrefix(text, "unix:"); ok {
 		if !path.IsAbs(socket) || strings.HasPrefix(socket, "//") || !isPath(socket) {
 			return fail("want unix: and the absolute path of a socket, such as unix:/run/app.sock or unix:/run/app.sock:/v1")

@@ -89,6 +89,14 @@ func wechat() map[string]string {
 	return map[string]string{"appid": "a", "secret": "s"}
 }
 
+func component() map[string]string {
+	return map[string]string{"component_appid": "c", "component_appsecret": "s", "component_verify_ticket": "t"}
+}
+
+func authorizer() map[string]string {
+	return map[string]string{"component_appid": "c", "component_token": "t", "authorizer_appid": "a", "authorizer_refresh_token": "r"}
+}
+
 func wecom() map[string]string {
 	return map[string]string{"corpid": "c", "secret": "s"}
 }
@@ -164,6 +172,8 @@ func TestWhoSharesAToken(t *testing.T) {
 		{"messaging, another name", "huawei-aicc", "messaging", aicc(), with(aicc(), "user_name", "header:X-User-Name"), true},
 		{"messaging, another application", "huawei-aicc", "messaging", aicc(), with(aicc(), "app_key", "j"), false},
 		{"another account", "wechat/stable-token", "access", wechat(), with(wechat(), "appid", "b"), false},
+		{"another ticket", "wechat/component", "component", component(), with(component(), "component_verify_ticket", "u"), true},
+		{"another account", "wechat/authorizer", "authorizer", authorizer(), with(authorizer(), "authorizer_appid", "b"), false},
 		{"another application of the company", "wecom", "access", wecom(), with(wecom(), "secret", "other"), false},
 		{"Lark and Feishu", "feishu", "tenant", feishu(), with(feishu(), "endpoint", "https://open.larksuite.com"), false},
 		{"another project", "huawei/iam", "access", iam(), with(iam(), "project", "cn-north-4"), false},
@@ -227,6 +237,8 @@ func TestRenewal(t *testing.T) {
 	}{
 		{"wechat/token", wechat(), map[string]refresher.Policy{"access": {PreviousDies: true}}},
 		{"wechat/stable-token", wechat(), map[string]refresher.Policy{"access": {UselessBefore: 5 * time.Minute, SameValueBacksOff: true}}},
+		{"wechat/component", component(), map[string]refresher.Policy{"component": {PreviousDies: true}}},
+		{"wechat/authorizer", authorizer(), map[string]refresher.Policy{"authorizer": {Rotates: true}}},
 		{"wecom", wecom(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"dingtalk/new", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
 		{"dingtalk/old", dingtalk(), map[string]refresher.Policy{"access": {SameValueBacksOff: true}}},
@@ -267,6 +279,7 @@ func TestRenewal(t *testing.T) {
 		{"basic", map[string]string{"username": "u", "password": "p"}, map[string]refresher.Policy{"basic": {SameValueBacksOff: true}}},
 		{"kubernetes/service-account", nil, map[string]refresher.Policy{"account": {SameValueBacksOff: true}}},
 		{"github/app-installation", appInstallation(), map[string]refresher.Policy{"installation": {}}},
+		{"salesforce/jwt", map[string]string{"client_id": "c", "username": "u", "private_key": rsaKey()}, map[string]refresher.Policy{"access": {}}},
 		{"zoom/server-to-server", map[string]string{"account_id": "a", "client_id": "c", "client_secret": "s"}, map[string]refresher.Policy{"access": {}}},
 		{"api-key", map[string]string{"api_key": "k"}, map[string]refresher.Policy{"key": {SameValueBacksOff: true}}},
 	}

@@ -91,9 +91,10 @@ func (t *Transcript) badRequest(err error) (*Result, error) {
 func (t *Transcript) slots(plan *recipe.Plan) ([]refresher.Token, error) {
 	var tokens []refresher.Token
 	for _, s := range plan.Slots() {
-		tok, ok := t.tokens[s.Token]
+		name := t.tokenName(s.Credential, s.Token)
+		tok, ok := t.tokens[name]
 		if !ok {
-			return nil, t.mistakef("tokens has no %s, which the request gets; say tokens: {%s: VALUE}", s.Token, s.Token)
+			return nil, t.mistakef("tokens has no %s, which the request gets; say tokens: {%s: VALUE}", name, name)
 		}
 		tokens = append(tokens, tok)
 	}
@@ -124,21 +125,22 @@ func (t *Transcript) judge(plan *recipe.Plan, head exchange.Head, text string, s
 		{Title: "Received", Lines: recipe.ShownAnswer(status, h, string(body), scrubber(secrets))},
 		{Title: "Judged", Lines: findings},
 	}
-	return describeVerdict(plan, looks, v), trace, nil
+	return t.describeVerdict(plan, looks, v), trace, nil
 }
 
-func describeVerdict(plan *recipe.Plan, looks exchange.BodyWant, v exchange.Verdict) string {
+func (t *Transcript) describeVerdict(plan *recipe.Plan, looks exchange.BodyWant, v exchange.Verdict) string {
+	name := func(slot int) string { s := plan.Slots()[slot]; return t.tokenName(s.Credential, s.Token) }
 	var b strings.Builder
 	fmt.Fprintf(&b, "looks: %s\n", [...]string{"none", "json", "text"}[looks])
 	for _, r := range v.Refused {
-		fmt.Fprintf(&b, "refused: %s by %s\n", plan.Slots()[r.Slot].Token, r.Signal)
+		fmt.Fprintf(&b, "refused: %s by %s\n", name(r.Slot), r.Signal)
 	}
 	for _, r := range v.Renewed {
 		life := "ever"
 		if r.Lifetime > 0 {
 			life = r.Lifetime.String()
 		}
-		fmt.Fprintf(&b, "renewed: %s = %s for %s\n", plan.Slots()[r.Slot].Token, r.Value.Reveal(), life)
+		fmt.Fprintf(&b, "renewed: %s = %s for %s\n", name(r.Slot), r.Value.Reveal(), life)
 	}
 	for _, n := range plan.Hide() {
 		fmt.Fprintf(&b, "hide: %s %s\n", n.In, n.Name)

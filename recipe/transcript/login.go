@@ -86,11 +86,22 @@ func (t *Transcript) input(program *recipe.TokenProgram) (refresher.Input, error
 		in.Params = append(in.Params, text)
 	}
 	for _, p := range program.Parents {
-		tok, ok := t.parents[p.Token]
+		name := t.tokenName(p.Credential, p.Token)
+		tok, ok := t.parents[name]
 		if !ok {
-			return in, t.mistakef("parents has no %s, which the login needs; say parents: {%s: VALUE}", p.Token, p.Token)
+			return in, t.mistakef("parents has no %s, which the login needs; say parents: {%s: VALUE}", name, name)
 		}
 		in.Parents = append(in.Parents, tok)
+	}
+	if t.before == nil {
+		return in, nil
+	}
+	if !program.Refreshes() {
+		return in, t.mistakef("previous is for tokens with a refresh, and %s has none", t.token)
+	}
+	var err error
+	if in.Previous, err = program.Source(nil, userAgent).Fixed(t.now, zeros{}).Following(*t.before, in); err != nil {
+		return in, t.mistakef("%v", err)
 	}
 	return in, nil
 }
@@ -100,8 +111,11 @@ func (t *Transcript) input(program *recipe.TokenProgram) (refresher.Input, error
 func (t *Transcript) attempt(ctx context.Context, program *recipe.TokenProgram, in refresher.Input, answer string) (got string, tr recipe.Transcript, sent string) {
 	rt := &canned{answer: rawAnswer(answer, t.gzip)}
 	tr, tok, err := program.Source(rt, userAgent).Fixed(t.now, zeros{}).Trace(ctx, in)
-	if err != nil {
-		return describeFailure(program, err), tr, rt.sent
+	switch {
+	case rt.then != "": // the answer is to the refresh, and the login has none
+		return describeWarnings(tr.Warnings) + "then: " + rt.then + "\n", tr, rt.sent
+	case err != nil:
+		return t.describeFailure(program, err), tr, rt.sent
 	}
 	return describeToken(tok, t.now, tr.Warnings), tr, rt.sent
 }
@@ -120,13 +134,18 @@ func describeToken(tok refresher.Token, now time.Time, warnings []string) string
 		life = tok.ExpiresAt.Sub(now).String()
 	}
 	fmt.Fprintf(&b, "lifetime: %s\n", life)
+	return b.String() + describeWarnings(warnings)
+}
+
+func describeWarnings(warnings []string) string {
+	var b strings.Builder
 	for _, w := range warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
 	return b.String()
 }
 
-func describeFailure(program *recipe.TokenProgram, err error) string {
+func (t *Transcript) describeFailure(program *recipe.TokenProgram, err error) string {
 	fe, ok := errors.AsType[*refresher.FetchError](err)
 	if !ok {
 		return fmt.Sprintf("text: %v\n", err)
@@ -137,7 +156,7 @@ func describeFailure(program *recipe.TokenProgram, err error) string {
 		fmt.Fprintf(&b, "retry_after: %v\n", fe.RetryAfter)
 	}
 	for _, i := range fe.Refused {
-		fmt.Fprintf(&b, "refused: %s\n", program.Parents[i].Token)
+		fmt.Fprintf(&b, "refused: %s\n", t.tokenName(program.Parents[i].Credential, program.Parents[i].Token))
 	}
 	return b.String()
 }

@@ -12,9 +12,13 @@
 //	with:                            # the credential's parameters, as in the configuration:
 //	  endpoint: https://im.example.com   # a text, or {header: NAME[, decode: percent]}, {query: NAME}
 //	  user_id: {header: X-User-Id}
+//	  platform: {credential: corp}       # another credential's token, whose value parents or tokens have as corp
 //	refresh: {at: 0.5}               # overrides, as in the configuration
 //	params: {user_id: u1}            # logins only: values of parameters that come from the request
 //	parents: {admin: ADMIN-TOKEN}    # logins only: the values of the tokens that the login needs
+//	previous:                        # logins only: the token before, which makes it the transcript of a refresh
+//	  value: OLD-TOKEN
+//	  outputs: {refresh_token: R1}
 //	tokens:                          # calls only: the tokens' values; with outputs:
 //	  user: USER-TOKEN               #   user: {value: USER-TOKEN, outputs: {push: P}}
 //	allow: [{header: user_id}]       # calls only: the route's allow
@@ -55,6 +59,11 @@
 //	text: THE WHOLE ERROR TEXT
 //	retry_after: 30s                 # when the vendor asked for it
 //	refused: admin                   # parents that were refused
+//
+// If a refresh was refused for good and the login follows, there is a warning that
+// says so, and
+//
+//	then: POST https://im.example.com/auth/get_user_token
 //
 // # Calls of the API
 //
@@ -119,6 +128,7 @@ type Transcript struct {
 	now     time.Time
 	params  map[string]string
 	parents map[string]refresher.Token
+	before  *refresher.Token // the token before; nil: there is none
 	tokens  map[string]refresher.Token
 	allow   []exchange.Name
 	gzip    bool
@@ -138,6 +148,12 @@ type pair struct {
 // Mistakes are noted in rep, and ok is false.
 func Parse(rep *yamldoc.Report, name string, data []byte) (t *Transcript, ok bool) {
 	before := rep.Len()
+	for i, line := range bytes.Split(data, []byte("\n")) {
+		if string(bytes.TrimSuffix(line, []byte("\r"))) == "-- --" { // which the parser does not survive
+			rep.Add(yamldoc.Problem{File: name, Line: i + 1, Col: 1, Text: "there is no name between the dashes; want client, request, answer or want"})
+			return nil, false
+		}
+	}
 	ar := txtar.Parse(data)
 	t = &Transcript{name: name, rep: rep, header: ar.Comment, now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC), params: map[string]string{}}
 	root, _ := yamldoc.Parse(rep, name, ar.Comment)
@@ -156,6 +172,10 @@ func Parse(rep *yamldoc.Report, name string, data []byte) (t *Transcript, ok boo
 	}
 	t.parents = readTokens(o.Get("parents"))
 	t.tokens = readTokens(o.Get("tokens"))
+	if v := o.Get("previous"); !v.IsZero() {
+		before := readToken(v)
+		t.before = &before
+	}
 	t.allow = readNames(o.Get("allow"))
 	t.gzip, _ = o.Bool("gzip")
 	if why := t.files(ar.Files); why != "" {
@@ -194,6 +214,8 @@ func (t *Transcript) files(files []txtar.File) (why string) {
 		return "it is the transcript of a login or of a call: say token: NAME at the top, or what the client sends in -- client --"
 	case t.token != "" && t.client != nil:
 		return "a login has no client: leave out token, or -- client --"
+	case t.token == "" && t.before != nil:
+		return "previous is for logins: a call has its tokens in tokens"
 	case t.token != "" && t.bad != nil:
 		return "there is a want without an answer before it"
 	}
@@ -219,7 +241,10 @@ func (t *Transcript) bind(r *recipe.Recipe) (*recipe.Credential, error) {
 	if !ok {
 		return nil, t.rep.Err()
 	}
-	c, _ := recipe.Bind(t.rep, r, recipe.BindConfig{Name: credential, At: t.root, With: with, Refresh: t.refresh})
+	c, _ := recipe.Bind(t.rep, r, recipe.BindConfig{
+		Name: credential, At: t.root, With: with, Refresh: t.refresh,
+		Lookup: func(name string) *recipe.Credential { return otherCredential(name, with) },
+	})
 	return c, t.rep.Err()
 }
 
@@ -230,21 +255,25 @@ const credential = "test"
 func readTokens(v yamldoc.Value) map[string]refresher.Token {
 	tokens := map[string]refresher.Token{}
 	for _, e := range v.Entries() {
-		if !e.Value.IsMap() {
-			value, _ := e.Value.Text()
-			tokens[e.Name] = refresher.Token{Value: secret.New(value)}
-			continue
-		}
-		o := e.Value.Object(tokenShape())
-		value, _ := o.Get("value").Text()
-		tok := refresher.Token{Value: secret.New(value), Outputs: map[string]secret.String{}}
-		for _, out := range o.Get("outputs").Entries() {
-			text, _ := out.Value.Text()
-			tok.Outputs[out.Name] = secret.New(text)
-		}
-		tokens[e.Name] = tok
+		tokens[e.Name] = readToken(e.Value)
 	}
 	return tokens
+}
+
+// readToken reads a value, or {value: …, outputs: {…}}.
+func readToken(v yamldoc.Value) refresher.Token {
+	if !v.IsMap() {
+		value, _ := v.Text()
+		return refresher.Token{Value: secret.New(value)}
+	}
+	o := v.Object(tokenShape())
+	value, _ := o.Get("value").Text()
+	tok := refresher.Token{Value: secret.New(value), Outputs: map[string]secret.String{}}
+	for _, out := range o.Get("outputs").Entries() {
+		text, _ := out.Value.Text()
+		tok.Outputs[out.Name] = secret.New(text)
+	}
+	return tok
 }
 
 func readNames(v yamldoc.Value) []exchange.Name {
@@ -258,47 +287,6 @@ func readNames(v yamldoc.Value) []exchange.Name {
 		}
 	}
 	return names
-}
-
-// readOrigins reads parameters as the configuration has them, but for those
-// whose values stand elsewhere: a transcript has to mean the same everywhere.
-func readOrigins(rep *yamldoc.Report, v yamldoc.Value) (with map[string]recipe.Origin, ok bool) {
-	with = map[string]recipe.Origin{}
-	before := rep.Len()
-	for _, e := range v.Entries() {
-		or := recipe.Origin{At: e.Value}
-		switch {
-		case e.Value.IsMap():
-			name, percent, ok := readRequestName(e.Value)
-			if !ok {
-				rep.Add(e.Value.Problem("want a text, {header: NAME} or {query: NAME}: a transcript holds its values itself"))
-				continue
-			}
-			or.Request, or.Percent = name, percent
-		default:
-			text, _ := e.Value.Text()
-			or.Ref = secret.Literal(text)
-		}
-		with[e.Name] = or
-	}
-	return with, rep.Len() == before
-}
-
-func readRequestName(v yamldoc.Value) (n exchange.Name, percent, ok bool) {
-	for _, e := range v.Entries() {
-		text, _ := e.Value.Text()
-		switch e.Name {
-		case "header":
-			n, ok = exchange.Name{In: exchange.Header, Name: text}, true
-		case "query":
-			n, ok = exchange.Name{In: exchange.Query, Name: text}, true
-		case "decode":
-			percent = text == "percent"
-		default:
-			return n, false, false
-		}
-	}
-	return n, percent, ok
 }
 
 // write makes the file with these texts; what is nil is left out.

@@ -211,6 +211,7 @@ func TestTraceIsMasked(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", "t.txtar:1:1: "},
+		{"token: app\n-- --\n", "t.txtar:2:1: there is no name between the dashes"},
 		{"with: {}\n", "say token: NAME at the top"},
 		{"tokn: app\n-- client --\n", `unknown key; did you mean "token"?`},
 		{"token: app\n-- client --\n", "leave out token, or -- client --"},
@@ -219,7 +220,9 @@ func TestMistakes(t *testing.T) {
 		{"token: app\n-- answer --\n-- want --\n-- want --\n", "a want without an answer"},
 		{"token: app\nnow: today\n", "want a time such as"},
 		{"recipe: other\ntoken: app\n", "t.txtar:1:9: recipe: the transcript is about another recipe than shop"},
-		{"token: app\nwith: {endpoint: {env: HOME}}\n", "t.txtar:2:18: with.endpoint: want a text, {header: NAME} or {query: NAME}"},
+		{"token: app\nwith: {endpoint: {env: HOME}}\n", "t.txtar:2:18: with.endpoint: want a text, {header: NAME}, {query: NAME} or {credential: NAME}"},
+		{loginHead + "previous: old\n", "previous is for tokens with a refresh, and app has none"},
+		{callHead + "previous: old\n-- client --\nGET http://a/ HTTP/1.1\n", "previous is for logins"},
 		{"token: app\nwith: {endpoint: \"https://a\", user: u}\n", "secret"},
 		{strings.Replace(loginHead, "app", "ap", 1), "has no token ap; it has app, session"},
 		{strings.Replace(loginHead, "app", "session", 1), "say parents: {app: VALUE}"},

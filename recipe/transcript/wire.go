@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,9 +20,16 @@ import (
 type canned struct {
 	answer []byte
 	sent   string
+	then   string // the method and address of a second request, which gets no answer
 }
 
+var errNoAnswer = errors.New("the transcript has one answer at a time")
+
 func (c *canned) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.sent != "" {
+		c.then = req.Method + " " + req.URL.String()
+		return nil, errNoAnswer
+	}
 	body := ""
 	if req.Body != nil {
 		data, err := io.ReadAll(req.Body)
