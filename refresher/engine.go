@@ -27,6 +27,12 @@
 // was goes on undisturbed; instances of tokens that are gone are kept for a
 // while, so that a token that comes back under any name is still there.
 //
+// A [Store] that several processes share makes one login of theirs: whoever gets
+// the lease logs in, the others adopt what it saves, at once if the store is a
+// [Watcher]. They also share refusals. Tokens there are named by what identifies
+// issuer and account by value, so that a changed secret adopts no other account's.
+// What a store loses, it gets back from whoever has it.
+//
 // The wall clock decides expiry. Waits are measured by the monotonic clock, and
 // a step of the wall clock makes the scheduler look at every instance anew.
 //
