@@ -36,7 +36,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 
 // process lists the collectors of what is there once.
 func (m *Metrics) process() []prometheus.Collector {
-	return []prometheus.Collector{m.inFlight, m.certificateIssues, m.storeOperations, m.reloadOK, m.reloadTime, m.build}
+	return []prometheus.Collector{m.inFlight, m.certificateIssues, m.storeOperations, m.leaseHeld, m.reloadOK, m.reloadTime, m.build}
 }
 
 func (m *Metrics) collectPool(ch chan<- prometheus.Metric, s refresher.PoolStatus) {

@@ -115,13 +115,17 @@ func (m *Metrics) defineTLS() {
 }
 
 func (m *Metrics) defineProcess(build map[string]string) {
-	ops := []string{"load", "save", "acquire"}
+	ops := []string{"load", "save", "reject", "acquire", "extend"}
 	m.storeOperations = m.counters("attache_store_operations_total",
-		"Operations of the token store that failed; tokens are served all the same.",
-		label{"op", ops}, label{"outcome", []string{outcomeError}}).vec()
-	for _, op := range ops {
-		m.storeOperations.WithLabelValues(op, outcomeError)
+		"Operations of the token store that outlives the process. error: it did not answer, and tokens are served all the same. none: it holds no such token. conflict: another process saved one before. held: another process has the right to log in.",
+		label{"op", ops}, label{"outcome", []string{outcomeOK, outcomeNone, outcomeConflict, outcomeHeld, outcomeError}}).vec()
+	for op, outcomes := range storeOperations() {
+		for _, outcome := range outcomes {
+			m.storeOperations.WithLabelValues(op, outcome)
+		}
 	}
+	m.leaseHeld = m.gauge("attache_store_lease_held",
+		"Logins for which this process has the right, given by the store, right now.")
 	m.reloadOK = m.gauge("attache_config_last_reload_successful",
 		"1 if the configuration that was read last is in service, 0 if it could not be used and the one before stays.")
 	m.reloadTime = m.gauge("attache_config_last_reload_success_timestamp_seconds",

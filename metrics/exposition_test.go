@@ -47,7 +47,7 @@ func scrape(t *testing.T, g prometheus.Gatherer, accept string) (contentType, bo
 // played is a route that served two requests, of which the second has a trace.
 func played(t *testing.T) prometheus.Gatherer {
 	m, reg := newMetrics(t, samplePools()...)
-	play(m)
+	play(t, m)
 	r := m.Route("/aicc")
 	r.Started()
 	r.Upstream(40*time.Millisecond, sampledTrace())

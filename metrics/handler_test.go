@@ -20,7 +20,7 @@ func (discard) Unregister(prometheus.Collector) bool { return true }
 
 func TestHandler(t *testing.T) {
 	m, reg := newMetrics(t, samplePools()...)
-	play(m)
+	play(t, m)
 	w := httptest.NewRecorder()
 	Handler(reg, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain; version=0.0.4") {

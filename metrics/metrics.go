@@ -66,6 +66,7 @@ type Metrics struct {
 
 	storeOperations *prometheus.CounterVec
 	reloadOK        prometheus.Gauge
+	leaseHeld       prometheus.Gauge
 	reloadTime      prometheus.Gauge
 	build           prometheus.Gauge
 
@@ -125,7 +126,7 @@ func (m *Metrics) Observe(e refresher.Event) {
 	case refresher.Renewed:
 		c.renewals.WithLabelValues(e.Token).Inc()
 	case refresher.StoreFailed:
-		m.storeOperations.WithLabelValues(e.Op, outcomeError).Inc()
+		// Counted by [Metrics.Store].
 	case refresher.Evicted:
 		// Shows in attache_credential_instances.
 	}

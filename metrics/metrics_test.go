@@ -75,10 +75,10 @@ func samplePools() []refresher.PoolStatus {
 }
 
 // play gives every kind of event and every method of Route its turn.
-func play(m *Metrics) {
-	tok := refresher.Event{Credential: "aicc", Token: "access", By: "CANARY-by", Err: errors.New("CANARY-err")}
+func play(t *testing.T, m *Metrics) {
+	event := refresher.Event{Credential: "aicc", Token: "access", By: "CANARY-by", Err: errors.New("CANARY-err")}
 	with := func(change func(*refresher.Event)) {
-		e := tok
+		e := event
 		change(&e)
 		m.Observe(e)
 	}
@@ -94,7 +94,7 @@ func play(m *Metrics) {
 	})
 	with(func(e *refresher.Event) { e.Kind = refresher.Renewed })
 	with(func(e *refresher.Event) { e.Kind = refresher.Evicted })
-	with(func(e *refresher.Event) { e.Kind, e.Op = refresher.StoreFailed, "save" })
+	useStore(t, m)
 
 	r := m.Route("/aicc")
 	r.Started()
@@ -113,7 +113,7 @@ func play(m *Metrics) {
 
 func TestExposition(t *testing.T) {
 	m, reg := newMetrics(t, samplePools()...)
-	play(m)
+	play(t, m)
 	got := strings.ReplaceAll(exposition(t, reg), runtime.Version(), "GOVERSION")
 	golden(t, "testdata/metrics.golden", got)
 	if strings.Contains(got, "CANARY") {
@@ -123,7 +123,7 @@ func TestExposition(t *testing.T) {
 
 func TestLint(t *testing.T) {
 	m, reg := newMetrics(t, samplePools()...)
-	play(m)
+	play(t, m)
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestLint(t *testing.T) {
 // no other.
 func TestDefinitionsMatchWhatIsServed(t *testing.T) {
 	m, reg := newMetrics(t, samplePools()...)
-	play(m)
+	play(t, m)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

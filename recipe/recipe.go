@@ -117,6 +117,8 @@ func (r *Recipe) TokenNames() []string {
 	return names
 }
 
+//
+//go:noinline
 func (r *Recipe) tokenIndex(name string) int {
 	return slices.IndexFunc(r.tokens, func(t *tokenDecl) bool { return t.name == name })
 }

@@ -27,6 +27,8 @@ func Shape() shape.Object {
 const nameText = `^[a-z][a-z0-9_-]*$`
 
 // template is a text with ${name} in it.
+//
+//go:noinline
 func templateText() *shape.Type { return shape.Text("text") }
 
 // templates is a map from names to texts or lists of them.

@@ -141,6 +141,8 @@ func noteShellNames(v yamldoc.Value, text string, names resolver) bool {
 }
 
 // refs returns the references of the template.
+//
+//go:noinline
 func (t template) refs() []*reference {
 	var refs []*reference
 	for _, p := range t.parts {
@@ -161,6 +163,8 @@ func (t template) literal() string {
 }
 
 // alone returns the reference that is the whole template, or nil.
+//
+//go:noinline
 func (t template) alone() *reference {
 	if len(t.parts) == 1 {
 		return t.parts[0].ref
@@ -315,6 +319,8 @@ func (s *scope) names() []string {
 }
 
 // shorten cuts a text that is shown in a message.
+//
+//go:noinline
 func shorten(s string, most int) string {
 	runes := []rune(s)
 	if len(runes) <= most {

@@ -97,7 +97,11 @@ func New(opt Options) (*App, error) {
 	if a.kept, err = openStore(opt.Config.Store, opt.Log); err != nil {
 		return nil, err
 	}
-	a.engine = refresher.New(refresher.Config{Store: a.kept.store, Observe: func(ev refresher.Event) {
+	var kept refresher.Store
+	if a.kept.store != nil {
+		kept = a.metrics.Store(a.kept.store)
+	}
+	a.engine = refresher.New(refresher.Config{Store: kept, Observe: func(ev refresher.Event) {
 		a.metrics.Observe(ev)
 		logEvent(opt.Log, ev)
 	}})

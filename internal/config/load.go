@@ -105,6 +105,8 @@ type loader struct {
 	cfg       *Config
 }
 
+//
+//go:noinline
 func (l *loader) warn(p yamldoc.Problem) { l.warnings = append(l.warnings, p) }
 
 // path makes a path of the file's absolute or relative to the process.

@@ -90,6 +90,8 @@ func wantMap(v yamldoc.Value, want string) yamldoc.Value {
 }
 
 // duration returns the duration at a key, or the default when there is none.
+//
+//go:noinline
 func duration(o yamldoc.Object, key string, otherwise time.Duration) time.Duration {
 	if d, ok := o.Duration(key); ok {
 		return d

@@ -34,6 +34,8 @@ func Shape() shape.Object {
 // included.
 const nameText = `^[a-z][a-z0-9_-]{0,63}$`
 
+//
+//go:noinline
 func address() *shape.Type { return shape.Matching("address", `:[0-9]{1,5}$`) }
 
 func name() *shape.Type { return shape.Matching("name", nameText) }

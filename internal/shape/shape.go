@@ -195,6 +195,8 @@ func (o Object) Names() []string {
 }
 
 // With returns o with further keys and another name.
+//
+//go:noinline
 func (o Object) With(name string, keys ...Key) Object {
 	o.Name, o.Keys = name, append(slices.Clone(o.Keys), keys...)
 	return o
