@@ -210,3 +210,44 @@ func TestWaitingKeepsTheBackOff(t *testing.T) {
 		rt.WantToken(t, in, "a")
 	})
 }
+
+// A conflict throws no fresh token away for one that is older, whatever its
+// number.
+func TestConflictWithAnOlderToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := rt.Script(t, rt.OK("v1", time.Hour), rt.OK("v2", time.Hour).After(time.Second))
+		in, _ := sharing(t, quiet{store}, src, refresher.Policy{})
+		rt.WantToken(t, in, "v1")
+		store.once("save", func() {
+			old := refresher.Token{Value: secret.New("old"), Generation: 5, IssuedAt: time.Now().Add(-time.Minute), ExpiresAt: time.Now().Add(time.Hour)}
+			if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{Generation: 1}, old); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(48*time.Minute + 2*time.Second)
+		if tok := rt.WantToken(t, in, "v2"); tok.Generation != 6 {
+			t.Errorf("generation %d, want 6", tok.Generation)
+		}
+		store.want(t, "v2", 6)
+	})
+}
+
+// A rejection counts for the token that is meant, under whatever number.
+func TestRejectionUnderAnotherNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, rt.Script(t, rt.OK("v1", time.Hour), rt.Busy(time.Hour)), refresher.Policy{})
+		tok := rt.WantToken(t, in, "v1")
+		time.Sleep(time.Minute)
+		tok.Generation = 7
+		if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{Generation: 1}, tok); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.MemoryStore.Reject(t.Context(), store.key(), 7); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		rt.WantNone(t, in)
+	})
+}

@@ -29,6 +29,7 @@ func (in *Instance) obtain(j job) (got outcome) {
 	}
 	stop := in.keepAlive(got.lease, j.work.policy)
 	defer stop()
+	started := in.engine.now().Round(0)
 	got.token, got.err = in.fetch(j)
 	if got.err != nil {
 		return got
@@ -41,7 +42,7 @@ func (in *Instance) obtain(j job) (got outcome) {
 		in.mu.Unlock()
 		return got
 	}
-	in.persist(&got, j.work.policy.Rotates)
+	in.persist(&got, started, j.work.policy.Rotates)
 	return got
 }
 

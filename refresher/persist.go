@@ -44,14 +44,14 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 		if !errors.Is(err, ErrNoToken) {
 			in.storeFailed("load", err)
 			got.broken = err
-		}
-		got.stored = 0
-	}
-	if err != nil {
-		if got.broken == nil {
+		} else {
 			in.putBack(got.key)
 		}
+		got.stored = 0
 		return false
+	}
+	if found.Rejected {
+		in.refusedElsewhere(t)
 	}
 	in.mu.Lock()
 	newer := t.Generation > in.generation() || in.replaces(found, got.key)
@@ -62,9 +62,6 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	case refused: // the store is to be told
 		return false
 	case t.Value.IsEmpty() || !newer && (found.Rejected || !in.lengthens(t)):
-		if found.Rejected {
-			in.refusedElsewhere(t)
-		}
 		return false
 	case found.Rejected || t.ExpiredAt(in.engine.now()):
 		if newer && t.Lasting {
@@ -76,6 +73,10 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	got.token, got.adopted, got.replaced, got.unsaved = t, true, false, false
 	return true
 }
+
+// sameIssue is how far apart two readings of one token's IssuedAt may be: stores
+// may keep it by another clock.
+const sameIssue = time.Second / 2
 
 // putBack has the token in service saved once more if the store had it and has
 // nothing now: whoever starts next would log in, with a refresh token that is used
@@ -123,7 +124,12 @@ func (in *Instance) refusedElsewhere(t Token) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	cur := in.cur.Load()
-	if cur != nil && cur.usable && cur.token.Generation == t.Generation && cur.token.Value.Equal(t.Value) {
+	if cur == nil || !cur.usable || !cur.token.Value.Equal(t.Value) {
+		return
+	}
+	// Another process may have numbered it anew. The same value from another login
+	// is another token.
+	if cur.token.Generation == t.Generation || t.IssuedAt.Sub(cur.token.IssuedAt).Abs() < sameIssue {
 		in.takeOut(cur)
 	}
 }
@@ -164,8 +170,9 @@ func (in *Instance) number(t Token, stored uint64) uint64 {
 // persist gives the token its generation and saves it. Another process's newer
 // token takes its place; a store that fails is not in the way. Where another
 // process has taken over the lease, its token is to come: this one is given up,
-// because the later login may have ended it.
-func (in *Instance) persist(got *outcome, rotates bool) {
+// because the later login may have ended it. The login started at that time of the
+// wall clock.
+func (in *Instance) persist(got *outcome, started time.Time, rotates bool) {
 	guard := Guard{}
 	if got.lease != nil && !rotates { // what rotates is saved whoever has the lease: the next one needs it
 		guard.Epoch = got.lease.Epoch()
@@ -190,9 +197,12 @@ func (in *Instance) persist(got *outcome, rotates bool) {
 			got.unsaved = true
 			return
 		}
-		if in.load(context.WithoutCancel(in.engine.ctx), got) {
+		mine := *got
+		if in.load(context.WithoutCancel(in.engine.ctx), got) && (rotates || !got.token.IssuedAt.Before(started)) {
 			return
 		}
+		// What is stored is older, though it has a higher number.
+		got.token, got.adopted, got.replaced = mine.token, false, mine.replaced
 	}
 	in.storeFailed("save", ErrConflict)
 	got.unsaved = true
