@@ -251,3 +251,23 @@ func TestRejectionUnderAnotherNumber(t *testing.T) {
 		rt.WantNone(t, in)
 	})
 }
+
+// A job that began before another process's token came into service finds out
+// before it logs in, though a look brought that token meanwhile.
+func TestLoginIsOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		src := numbered(t, time.Hour)
+		in, _ := sharing(t, store, src, refresher.Policy{MinInterval: time.Millisecond})
+		rt.WantToken(t, in, "v1")
+		time.Sleep(48*time.Minute - time.Second)
+		store.once("load", func() { // the job's
+			store.put(t, "peer", 2, time.Hour)
+			time.Sleep(100 * time.Millisecond) // the look that the announcement causes is faster
+		})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		rt.WantToken(t, in, "peer")
+		src.WantCalls(1)
+	})
+}

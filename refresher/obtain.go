@@ -11,13 +11,13 @@ func (in *Instance) obtain(j job) (got outcome) {
 	ctx, pool := in.engine.ctx, j.owner.pool
 	got.key = pool.storeKey(j.input.Params)
 	in.listAs(got.key)
-	if in.load(ctx, &got) || got.stuck(j) {
+	if in.load(ctx, &got) || got.stuck(j) || in.overtaken(j, &got) {
 		return got
 	}
 	if got.unmarked {
 		in.tellRefused(got.key, got.stored)
 	}
-	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.tooSoon(j, &got)) {
+	if got.broken == nil && (!in.acquire(ctx, j, &got) || in.load(ctx, &got) || got.stuck(j) || in.overtaken(j, &got) || in.tooSoon(j, &got)) {
 		return got
 	}
 	if got.previous.Generation > j.input.Previous.Generation {
@@ -77,5 +77,19 @@ func (in *Instance) tooSoon(j job, got *outcome) bool {
 	interval := j.work.policy.MinInterval
 	got.wait = min(interval-in.engine.now().Sub(got.issued), interval) // whatever the other's clock says
 	got.held = got.wait > 0
+	return got.held
+}
+
+// overtaken reports whether a newer token than the one that the login is for has
+// come into service since the login began: the store told of it. A load that
+// finds that one in the store does not take it for news any more.
+func (in *Instance) overtaken(j job, got *outcome) bool {
+	if j.input.Anew {
+		return false
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	t, usable := in.peek()
+	got.held = usable && t.Generation > j.input.Previous.Generation
 	return got.held
 }
