@@ -81,19 +81,20 @@ func (w *World) calmForAll() bool {
 }
 
 // agree reports whether all replicas have the same token, one that the vendor
-// accepts. Without announcements a replica has the one before until it is due.
+// accepts. Without announcements a replica has the one before until that is due or
+// refused.
 func (w *World) agree() bool {
 	values := map[string]bool{}
 	for _, r := range w.replicas {
 		if l := r.running(); l != nil {
 			t, ok := l.tokens.Peek()
-			if !ok || !w.vendor.accepts(t.Value.Reveal()) {
+			if !ok || w.profile.News && !w.vendor.accepts(t.Value.Reveal()) {
 				return false
 			}
 			values[t.Value.Reveal()] = true
 		}
 	}
-	return len(values) <= 1 || !w.profile.News && len(values) == 2
+	return len(values) == 1 || !w.profile.News && len(values) <= 2
 }
 
 // tokensNow says who has which token.
@@ -122,10 +123,10 @@ func (j *judge) available(l *life, usable bool) {
 	if gap > 90*time.Second {
 		j.report.LongestGap = max(j.report.LongestGap, gap)
 	}
-	if usable || now.Sub(l.begin) < time.Minute {
-		return
-	}
 	w := j.world
+	if usable || gap < w.profile.Policy.MinInterval+w.profile.Policy.Timeout+5*time.Second {
+		return // a refusal's login may be under way
+	}
 	excuses := vendorFaults.and(ownFaults)
 	excuses[Revoked] = time.Minute
 	if w.profile.Policy.HoldsOnOutage {

@@ -55,9 +55,8 @@ const (
 // request takes a token and uses it. A refusal goes the way that the proxy goes:
 // reject, wait for the next token, replay once.
 func (l *life) request(d *dice) (cause string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	t, cause := l.token(ctx)
+	wait := patience
+	t, cause := l.token(&wait)
 	if cause != "" {
 		return cause
 	}
@@ -72,7 +71,7 @@ func (l *life) request(d *dice) (cause string) {
 	if rejection == refresher.OverBudget {
 		return failedBudget
 	}
-	next, cause := l.token(ctx)
+	next, cause := l.token(&wait)
 	if cause != "" {
 		return cause
 	}
@@ -88,14 +87,21 @@ func (l *life) request(d *dice) (cause string) {
 	return ""
 }
 
-// token waits for a usable token.
-func (l *life) token(ctx context.Context) (refresher.Token, string) {
+// token waits for a usable token, for as long as is left of wait.
+func (l *life) token(wait *time.Duration) (refresher.Token, string) {
+	ctx, cancel := context.WithTimeout(context.Background(), *wait)
+	defer cancel()
+	begin := time.Now()
 	t, err := l.tokens.Token(ctx)
+	*wait -= time.Since(begin)
 	if l.running() == l {
 		l.world.judge.handedOut(l, t, err)
 	}
 	if err == nil {
 		return t, ""
+	}
+	if !l.gone() {
+		l.world.note("replica %d: a request gets no token: %v", l.id, err)
 	}
 	class := refresher.Transient
 	if none, ok := errors.AsType[*refresher.UnavailableError](err); ok {
