@@ -114,18 +114,11 @@ func (w *World) tokensNow() string {
 func (j *judge) available(l *life, usable bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	now := time.Now()
-	last := later(l.record.hadToken, l.begin)
-	gap := now.Sub(last)
-	if usable {
-		l.record.hadToken = now
-	}
-	if gap > 90*time.Second {
-		j.report.LongestGap = max(j.report.LongestGap, gap)
-	}
+	gap := l.record.without(usable)
+	j.report.LongestGap = max(j.report.LongestGap, gap)
 	w := j.world
 	if usable || gap < w.profile.Policy.MinInterval+w.profile.Policy.Timeout+5*time.Second {
-		return // a refusal's login may be under way
+		return // after a refusal the login takes its time
 	}
 	excuses := vendorFaults.and(ownFaults)
 	excuses[Revoked] = time.Minute

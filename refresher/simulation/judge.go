@@ -22,7 +22,7 @@ type judge struct {
 	inFlight map[*life]bool
 	believed map[string]time.Time // by value: when its replica takes it to expire, by the true clock
 	got      map[string]time.Time // by value: when its login ended
-	lastGood time.Time            // when the last login succeeded that the store knows of
+	last     string               // value of the last login that succeeded
 	lastWho  *life
 	steps    []stepped
 }
@@ -38,8 +38,24 @@ type record struct {
 	floor    time.Time   // no login starts before
 	why      string
 	rejected map[string]bool
-	hadToken time.Time // when a token was usable last
+	none     time.Time // since when no token is known to be usable; zero: there was one
 	values   map[uint64]string
+}
+
+// without returns for how long there has been no token, given whether there is one
+// now.
+func (r *record) without(usable bool) time.Duration {
+	switch {
+	case r.none.IsZero() && !usable:
+		r.none = time.Now()
+	case r.none.IsZero():
+		return 0
+	}
+	gap := time.Since(r.none)
+	if usable {
+		r.none = time.Time{}
+	}
+	return gap
 }
 
 // The names of the invariants in violations.
@@ -100,12 +116,11 @@ func (j *judge) handedOut(l *life, t refresher.Token, err error) {
 	if l.gone() {
 		return
 	}
-	now := time.Now()
+	j.report.LongestGap = max(j.report.LongestGap, l.record.without(err == nil))
 	if err != nil {
 		return
 	}
-	l.record.hadToken = now
-	value := t.Value.Reveal()
+	now, value := time.Now(), t.Value.Reveal()
 	known := j.world.vendor.find(value)
 	if known == nil {
 		j.violated(invTwice, "replica %d uses %q, which nobody issued", l.id, value)
@@ -241,7 +256,8 @@ func (j *judge) loginStarts(l *life) {
 	if !j.world.calm(storeFaults, everybody) {
 		return
 	}
-	if between := now.Sub(j.lastGood); between < p.MinInterval-j.tolerance(j.lastGood) && j.lastWho != l {
+	last := j.got[j.last]
+	if between := now.Sub(last); between < p.MinInterval-j.tolerance(last) && j.lastWho != l && !j.alone(j.last) {
 		j.violated(invRate, "replica %d logs in %v after another one did", l.id, between)
 	}
 	for other := range j.inFlight {
@@ -260,7 +276,7 @@ func (j *judge) loginEnds(l *life, t refresher.Token, err error) {
 	if err == nil {
 		value := t.Value.Reveal()
 		j.got[value], j.believed[value] = now, now.Add(j.world.profile.Lifetime)
-		j.lastGood, j.lastWho = now, l
+		j.last, j.lastWho = value, l
 		return
 	}
 	rec.floor, rec.why = now.Add(800*time.Millisecond), "the last login failed"
