@@ -20,6 +20,7 @@ type ledger struct {
 	rejected map[string]time.Time // values that the store was told to be refused
 	clashes  []clash
 	ops      map[string]int
+	note     func(format string, args ...any)
 }
 
 // clash is a second value that was saved as one generation.
@@ -28,9 +29,9 @@ type clash struct {
 	first, next string
 }
 
-func newLedger() *ledger {
+func newLedger(note func(string, ...any)) *ledger {
 	return &ledger{
-		MemoryStore: refresher.NewMemoryStore(), values: map[uint64]string{}, rejected: map[string]time.Time{}, ops: map[string]int{},
+		MemoryStore: refresher.NewMemoryStore(), values: map[uint64]string{}, rejected: map[string]time.Time{}, ops: map[string]int{}, note: note,
 	}
 }
 
@@ -38,6 +39,7 @@ func (l *ledger) Save(ctx context.Context, key refresher.StoreKey, guard refresh
 	if err := l.MemoryStore.Save(ctx, key, guard, t); err != nil {
 		return err
 	}
+	l.note("store: saved %s as generation %d", t.Value.Reveal(), t.Generation)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.key = key
@@ -53,9 +55,10 @@ func (l *ledger) Reject(ctx context.Context, key refresher.StoreKey, generation 
 		return err
 	}
 	found, err := l.MemoryStore.Load(ctx, key)
-	if err != nil || !found.Rejected {
+	if err != nil || !found.Rejected || found.Token.Generation != generation {
 		return nil
 	}
+	l.note("store: %s is rejected, generation %d", found.Token.Value.Reveal(), generation)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if value := found.Token.Value.Reveal(); l.rejected[value].IsZero() {

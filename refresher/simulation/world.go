@@ -72,7 +72,7 @@ func Run(cfg Config) *Result {
 	if w.plan == nil {
 		w.plan = NewPlan(cfg.Seed, w.profile.Replicas, cfg.Length)
 	}
-	w.weather, w.ledger = newWeather(), newLedger()
+	w.weather, w.ledger = newWeather(), newLedger(w.note)
 	w.vendor = newVendor(w.profile, w.weather)
 	w.judge = newJudge(w)
 	skews := draw(w.seed, streamSkew)
