@@ -129,7 +129,7 @@ func (j *judge) available(l *life, usable bool) {
 		excuses = excuses.plus(time.Hour)
 	}
 	if w.calm(excuses, everybody) {
-		j.violated(invGap, "replica %d has none for %v", l.id, gap)
+		j.violated(NoToken, "replica %d has none for %v", l.id, gap)
 	}
 }
 
@@ -137,7 +137,7 @@ func (j *judge) available(l *life, usable bool) {
 func (j *judge) storeClashes() {
 	for _, c := range j.world.ledger.takeClashes() {
 		j.mu.Lock()
-		j.violated(invTwice, "the store took %s as generation %d, which was %s", c.next, c.generation, c.first)
+		j.violated(TwoTokens, "the store took %s as generation %d, which was %s", c.next, c.generation, c.first)
 		j.mu.Unlock()
 	}
 }
@@ -145,13 +145,13 @@ func (j *judge) storeClashes() {
 func (j *judge) disagree(tokens string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.violated(invAgree, "%s", tokens)
+	j.violated(Disagree, "%s", tokens)
 }
 
 func (j *judge) leaked(l *life) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.violated(invLeak, "the engine of replica %d has not ended", l.id)
+	j.violated(Remains, "the engine of replica %d has not ended", l.id)
 }
 
 // result closes the books.

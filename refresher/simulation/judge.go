@@ -58,17 +58,18 @@ func (r *record) without(usable bool) time.Duration {
 	return gap
 }
 
-// The names of the invariants in violations.
+// The names of the invariants, as violations begin. See the package's
+// documentation.
 const (
-	invExpired = "expired token served"
-	invTwice   = "two tokens of one generation"
-	invRate    = "login rate"
-	invOverlap = "two logins at a time"
-	invReject  = "rejected token served"
-	invAgree   = "replicas disagree"
-	invGap     = "no token though vendor and store are well"
-	invLeak    = "goroutines remain"
-	invCalm    = "request failed in calm weather"
+	ExpiredServed  = "expired token served"
+	TwoTokens      = "two tokens of one generation"
+	LoginRate      = "login rate"
+	Overlap        = "two logins at a time"
+	RejectedServed = "rejected token served"
+	Disagree       = "replicas disagree"
+	NoToken        = "no token though vendor and store are well"
+	Remains        = "goroutines remain"
+	FailedInCalm   = "request failed in calm weather"
 )
 
 func newJudge(w *World) *judge {
@@ -123,11 +124,11 @@ func (j *judge) handedOut(l *life, t refresher.Token, err error) {
 	now, value := time.Now(), t.Value.Reveal()
 	known := j.world.vendor.find(value)
 	if known == nil {
-		j.violated(invTwice, "replica %d uses %q, which nobody issued", l.id, value)
+		j.violated(TwoTokens, "replica %d uses %q, which nobody issued", l.id, value)
 		return
 	}
 	if late := now.Sub(j.believed[value]); late > j.tolerance(known.at) {
-		j.violated(invExpired, "replica %d uses %s %v after its end", l.id, value, late)
+		j.violated(ExpiredServed, "replica %d uses %s %v after its end", l.id, value, late)
 	}
 	j.checkGeneration(l, t)
 	j.checkRejected(l, value)
@@ -142,11 +143,11 @@ func (j *judge) checkGeneration(l *life, t refresher.Token) {
 		l.record.values = map[uint64]string{}
 	}
 	if first, ok := l.record.values[t.Generation]; ok && first != value {
-		j.violated(invTwice, "replica %d used %s as generation %d and now uses %s", l.id, first, t.Generation, value)
+		j.violated(TwoTokens, "replica %d used %s as generation %d and now uses %s", l.id, first, t.Generation, value)
 	}
 	l.record.values[t.Generation] = value
 	if stored, ok := j.world.ledger.saved(t.Generation); (!ok || stored != value) && !j.alone(value) {
-		j.violated(invTwice, "replica %d uses %s as generation %d, and the store has %q", l.id, value, t.Generation, stored)
+		j.violated(TwoTokens, "replica %d uses %s as generation %d, and the store has %q", l.id, value, t.Generation, stored)
 	}
 }
 
@@ -163,7 +164,7 @@ func (j *judge) alone(value string) bool {
 // refused with, and soon not what another one was.
 func (j *judge) checkRejected(l *life, value string) {
 	if l.record.rejected[value] {
-		j.violated(invReject, "replica %d uses %s, which it gave up after a refusal", l.id, value)
+		j.violated(RejectedServed, "replica %d uses %s, which it gave up after a refusal", l.id, value)
 		return
 	}
 	at, ok := j.world.ledger.rejectedAt(value)
@@ -176,7 +177,7 @@ func (j *judge) checkRejected(l *life, value string) {
 	}
 	age := time.Since(heard)
 	if age > newsTakes && j.world.calm(newsFaults.plus(age+newsTakes), l.id) {
-		j.violated(invReject, "replica %d uses %s, which the store knows for %v to be refused", l.id, value, age)
+		j.violated(RejectedServed, "replica %d uses %s, which the store knows for %v to be refused", l.id, value, age)
 	}
 }
 
@@ -226,7 +227,7 @@ func (j *judge) answered(l *life, cause string) {
 	}
 	j.report.Failed[cause]++
 	if j.world.calmForAll() {
-		j.violated(invCalm, "replica %d: %s", l.id, cause)
+		j.violated(FailedInCalm, "replica %d: %s", l.id, cause)
 	}
 }
 
@@ -241,28 +242,28 @@ func (j *judge) loginStarts(l *life) {
 	now, p, rec := time.Now(), j.world.profile.Policy, &l.record
 	j.inFlight[l] = true
 	if early := rec.floor.Sub(now); early > 0 {
-		j.violated(invRate, "replica %d logs in %v too early: %s", l.id, early, rec.why)
+		j.violated(LoginRate, "replica %d logs in %v too early: %s", l.id, early, rec.why)
 	}
 	for len(rec.starts) > 0 && now.Sub(rec.starts[0]) >= time.Hour {
 		rec.starts = rec.starts[1:]
 	}
 	if n := len(rec.starts); n > 0 && now.Sub(rec.starts[n-1]) < p.MinInterval {
-		j.violated(invRate, "replica %d logs in %v after its last login", l.id, now.Sub(rec.starts[n-1]))
+		j.violated(LoginRate, "replica %d logs in %v after its last login", l.id, now.Sub(rec.starts[n-1]))
 	}
 	rec.starts = append(rec.starts, now)
 	if p.MaxPerHour > 0 && len(rec.starts) > p.MaxPerHour {
-		j.violated(invRate, "replica %d logs in %d times within an hour", l.id, len(rec.starts))
+		j.violated(LoginRate, "replica %d logs in %d times within an hour", l.id, len(rec.starts))
 	}
 	if !j.world.calm(storeFaults, everybody) {
 		return
 	}
 	last := j.got[j.last]
 	if between := now.Sub(last); between < p.MinInterval-j.tolerance(last) && j.lastWho != l && !j.alone(j.last) {
-		j.violated(invRate, "replica %d logs in %v after another one did", l.id, between)
+		j.violated(LoginRate, "replica %d logs in %v after another one did", l.id, between)
 	}
 	for other := range j.inFlight {
 		if other != l && !other.gone() {
-			j.violated(invOverlap, "replica %d logs in while replica %d does", l.id, other.id)
+			j.violated(Overlap, "replica %d logs in while replica %d does", l.id, other.id)
 		}
 	}
 }

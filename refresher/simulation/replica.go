@@ -154,11 +154,18 @@ func (l *life) run() {
 	if w.profile.News && !w.breaks.Deaf {
 		store = &telling{v}
 	}
+	source, policy := refresher.Source(l), w.profile.Policy
+	if w.breaks.Source != nil {
+		source = w.breaks.Source(l)
+	}
+	if w.breaks.Policy != nil {
+		policy = w.breaks.Policy(policy)
+	}
 	e := refresher.New(refresher.Config{
 		Store: store, Now: l.now, Rand: newDice(w.seed, streamEngine, uint64(l.id), l.number).float, Observe: l.observe,
 	})
 	pool, err := e.Add(refresher.Definition{
-		Credential: "vendor", Token: "access", Source: l, Policy: w.profile.Policy,
+		Credential: "vendor", Token: "access", Source: source, Policy: policy,
 		Key: []refresher.KeyPart{{Name: "account", Value: secret.New("simulated")}},
 	})
 	if err != nil {
@@ -179,16 +186,17 @@ func (l *life) run() {
 		e.Run(ctx)
 		in.Release()
 	}()
-	if w.breaks.Background != nil {
-		go w.breaks.Background(ctx, l)
-	}
 	l.loads.Go(l.load)
 }
 
-// kill cuts the process off.
+// kill cuts the process off. Its goroutines have to end as well.
 func (l *life) kill() {
 	close(l.dead)
 	l.cancel()
+	l.world.crashes.Go(func() {
+		l.world.mustEnd(l)
+		l.loads.Wait()
+	})
 }
 
 func (l *life) gone() bool {

@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -32,11 +31,11 @@ type Breaks struct {
 	Tokens func(Tokens) Tokens
 	// Source wraps a replica's logins.
 	Source func(refresher.Source) refresher.Source
+	// Policy changes what the engine knows of the recipe's policy.
+	Policy func(refresher.Policy) refresher.Policy
 	// Deaf: no replica is told what the store announces, though the profile says
 	// so.
 	Deaf bool
-	// Background runs beside each replica.
-	Background func(ctx context.Context, source refresher.Source)
 }
 
 // World is one run.
@@ -53,7 +52,8 @@ type World struct {
 	ledger   *ledger
 	judge    *judge
 	replicas []*replica
-	loaded   chan struct{} // closed when the load ends
+	loaded   chan struct{}  // closed when the load ends
+	crashes  sync.WaitGroup // of processes whose engines have not ended yet
 
 	mu       sync.Mutex
 	timeline []string // the last lines
@@ -178,13 +178,19 @@ func (w *World) stop() {
 	}
 	for _, l := range lives {
 		l.cancel()
-		select {
-		case <-l.ended:
-		case <-time.After(time.Minute):
-			w.judge.leaked(l)
-		}
-		l.kill()
+		w.mustEnd(l)
+		close(l.dead)
 		<-l.ended
+	}
+	w.crashes.Wait()
+}
+
+// mustEnd waits for an engine whose context has ended.
+func (w *World) mustEnd(l *life) {
+	select {
+	case <-l.ended:
+	case <-time.After(time.Minute):
+		w.judge.leaked(l)
 	}
 }
 
