@@ -18,6 +18,7 @@ type ledger struct {
 	lease    refresher.Lease      // the last one
 	values   map[uint64]string    // saved, by generation, since the store was last emptied
 	rejected map[string]time.Time // values that the store was told to be refused
+	ever     map[string]bool      // values saved
 	clashes  []clash
 	ops      map[string]int
 	note     func(format string, args ...any)
@@ -31,7 +32,7 @@ type clash struct {
 
 func newLedger(note func(string, ...any)) *ledger {
 	return &ledger{
-		MemoryStore: refresher.NewMemoryStore(), values: map[uint64]string{}, rejected: map[string]time.Time{}, ops: map[string]int{}, note: note,
+		MemoryStore: refresher.NewMemoryStore(), values: map[uint64]string{}, rejected: map[string]time.Time{}, ops: map[string]int{}, ever: map[string]bool{}, note: note,
 	}
 }
 
@@ -46,7 +47,7 @@ func (l *ledger) Save(ctx context.Context, key refresher.StoreKey, guard refresh
 	if first, ok := l.values[t.Generation]; ok && first != t.Value.Reveal() {
 		l.clashes = append(l.clashes, clash{t.Generation, first, t.Value.Reveal()})
 	}
-	l.values[t.Generation] = t.Value.Reveal()
+	l.values[t.Generation], l.ever[t.Value.Reveal()] = t.Value.Reveal(), true
 	return nil
 }
 
@@ -107,6 +108,13 @@ func (l *ledger) saved(generation uint64) (string, bool) {
 	defer l.mu.Unlock()
 	v, ok := l.values[generation]
 	return v, ok
+}
+
+// knows reports whether the value was ever saved, whatever its number.
+func (l *ledger) knows(value string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ever[value]
 }
 
 // rejectedAt returns when the store was told that the value was refused.
