@@ -67,7 +67,7 @@ const agreeSoon = 15 * time.Second
 // agree. Without announcements, and where logins were made without the store, a
 // replica keeps its token until that is due.
 func (w *World) settled() bool {
-	return w.calm(allFaults.plus(w.profile.Lifetime).and(vendorFaults.plus(w.profile.Lifetime)), everybody) &&
+	return !w.profile.Alone && w.calm(allFaults.plus(w.profile.Lifetime).and(vendorFaults.plus(w.profile.Lifetime)), everybody) &&
 		time.Since(w.begin) > time.Minute
 }
 

@@ -32,6 +32,8 @@ type Profile struct {
 	Policy   refresher.Policy
 	// News: the store announces changes.
 	News bool
+	// Alone: there is no store, and each replica logs in for itself.
+	Alone bool
 	// Skew is how far the replicas' clocks are off at most.
 	Skew time.Duration
 	// Every is the mean time between two requests of one replica.
@@ -47,7 +49,9 @@ func (p Profile) String() string {
 	if p.Policy.HoldsOnOutage {
 		text += ", holds on outage"
 	}
-	if !p.News {
+	if p.Alone {
+		text += ", no store"
+	} else if !p.News {
 		text += ", no announcements"
 	}
 	return text + fmt.Sprintf(", skew %v, a request every %v", p.Skew, p.Every)

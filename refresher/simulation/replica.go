@@ -150,9 +150,13 @@ func (l *life) run() {
 		base = w.breaks.Store(base)
 	}
 	v := &view{life: l, base: base, dice: newDice(w.seed, streamStore, uint64(l.id), l.number)}
-	var store refresher.Store = v
-	if w.profile.News && !w.breaks.Deaf {
+	var store refresher.Store
+	switch {
+	case w.profile.Alone:
+	case w.profile.News && !w.breaks.Deaf:
 		store = &telling{v}
+	default:
+		store = v
 	}
 	source, policy := refresher.Source(l), w.profile.Policy
 	if w.breaks.Source != nil {
