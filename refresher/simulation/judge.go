@@ -248,6 +248,7 @@ func (j *judge) loginStarts(l *life) {
 	}
 	now, p, rec := time.Now(), j.world.profile.Policy, &l.record
 	j.inFlight[l] = true
+	j.report.Attempts++
 	if early := rec.floor.Sub(now); early > 0 {
 		j.violated(LoginRate, "replica %d logs in %v too early: %s", l.id, early, rec.why)
 	}

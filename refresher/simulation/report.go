@@ -11,7 +11,8 @@ import (
 // Report is what a run counted.
 type Report struct {
 	Virtual  time.Duration
-	Logins   int // that reached the vendor
+	Attempts int // logins that were begun
+	Logins   int // of them, those that reached the vendor
 	Issued   int // tokens
 	Ideal    int // logins that one replica without faults would have made
 	Requests int
@@ -62,6 +63,7 @@ func ideal(p Profile, length time.Duration) int {
 // Add adds the counts of another run.
 func (r *Report) Add(o Report) {
 	r.Virtual += o.Virtual
+	r.Attempts += o.Attempts
 	r.Logins += o.Logins
 	r.Issued += o.Issued
 	r.Ideal += o.Ideal
@@ -86,6 +88,7 @@ func (r *Report) Table() string {
 	row := func(name string, value any) { fmt.Fprintf(&b, "| %s | %v |\n", name, value) }
 	b.WriteString("| | |\n|---|---:|\n")
 	row("virtual days", fmt.Sprintf("%.0f", r.Virtual.Hours()/24))
+	row("logins begun", r.Attempts)
 	row("logins at the vendor", r.Logins)
 	row("tokens issued", r.Issued)
 	row("logins of one replica without faults", r.Ideal)
