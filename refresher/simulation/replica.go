@@ -281,6 +281,9 @@ func (l *life) shift(t refresher.Token, by time.Duration) refresher.Token {
 // Fetch implements [refresher.Source]: one login at the vendor.
 func (l *life) Fetch(ctx context.Context, _ refresher.Input) (refresher.Token, error) {
 	w := l.world
+	if err := ctx.Err(); err != nil {
+		return refresher.Token{}, err // the engine ends; nothing is sent
+	}
 	w.judge.loginStarts(l)
 	t, err := l.fetch(ctx, newDice(w.seed, streamLogin, uint64(l.id), l.number, l.logins.Add(1)))
 	w.judge.loginEnds(l, t, err)
