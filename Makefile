@@ -14,7 +14,7 @@ FUZZTIME  ?= 30s
 # Arguments of `make interop`: INTEROP="-run TestGRPC". UPDATE=1 writes docs/conformance.md and the
 # copies of the alerting rules.
 INTEROP   ?=
-# Arguments of `make demo` and `make bench`: ARGS="--for 30s", ARGS="--quick".
+# Arguments of `make demo`, `make bench` and `make simulate`: ARGS="--for 30s", ARGS="--quick", ARGS="-sim.seed 7".
 ARGS      ?=
 export UPDATE
 
@@ -64,6 +64,10 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 .PHONY: bench
 bench: build ## Compare with nginx, haproxy and others, 13 minutes; ARGS="-h" tells more
 	BUILD_DIR=$(BUILD_DIR) scripts/bench.sh $(ARGS)
+
+.PHONY: simulate
+simulate: ## Simulate replicas under faults, 200 seeds of 14 days; ARGS="-sim.seed 7 -sim.days 30"
+	go test ./refresher/simulation -run 'TestSimulation$$' -count=1 -v -timeout 3h -sim.runs 200 -sim.days 14 $(ARGS)
 
 .PHONY: microbench
 microbench: ## Run the Go benchmarks

@@ -127,7 +127,7 @@ func chartPanelOf(b *strings.Builder, jitter float64, s []float64, top float64, 
 	for i, v := range s {
 		sum += v
 		x0, x1 := float64(i)/float64(len(s)), float64(i+1)/float64(len(s))
-		if v > 0 || i > 0 && s[i-1] > 0 {
+		if v > 0 || i > 0 && s[i-1] > 0 || i+1 < len(s) && s[i+1] > 0 { // long times without any are one line
 			fmt.Fprintf(b, "L%.1f %.1fL%.1f %.1f", chartLeft+x0*width, at(v), chartLeft+x1*width, at(v))
 		}
 	}

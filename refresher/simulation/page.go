@@ -19,9 +19,9 @@ func pageFleets() []int        { return []int{10, 100, 1000, 10_000, 100_000} }
 func pageJitters() []float64   { return []float64{0, 0.05, 0.2} }
 func percent(x float64) string { return fmt.Sprintf("%.0f %%", 100*x) }
 
-// Outage is what one replica causes while the vendor cannot be reached.
+// Outage is what a fleet causes while the vendor cannot be reached.
 type Outage struct {
-	Fault      Fault
+	Replicas   int
 	Attempts   float64 // logins that are tried, a minute
 	Operations float64 // of the store, a second
 }
@@ -99,12 +99,15 @@ func lifetimesTable() string {
 	return b.String()
 }
 
+// outagesTable shows two outages of each fleet: one in which connections are
+// refused, and one in which nothing is answered.
 func outagesTable(outages []Outage) string {
 	var b strings.Builder
-	b.WriteString("| the vendor | logins tried by each replica, a minute | store operations of each replica, a second | of 1,000 replicas | of 100,000 |\n|---|---:|---:|---:|---:|\n")
-	for _, o := range outages {
-		what := map[Fault]string{VendorDown: "refuses connections", VendorHangs: "does not answer"}[o.Fault]
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", what, few(o.Attempts), few(o.Operations), thousands(1000*o.Operations), thousands(100_000*o.Operations))
+	b.WriteString("| replicas | connections are refused: logins tried, a minute | store operations, a second | no answer: logins tried, a minute | store operations, a second |\n|---:|---:|---:|---:|---:|\n")
+	for i := 0; i+1 < len(outages); i += 2 {
+		refused, hangs := outages[i], outages[i+1]
+		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s |\n",
+			refused.Replicas, few(refused.Attempts), few(refused.Operations), few(hangs.Attempts), few(hangs.Operations))
 	}
 	return b.String()
 }

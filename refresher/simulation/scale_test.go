@@ -69,15 +69,19 @@ func operations(r simulation.Report) int {
 	return n
 }
 
-// outage runs ten replicas over an hour in which the vendor is away.
-func outage(t *testing.T, fault simulation.Fault) simulation.Outage {
-	f := simulation.Fleet{Replicas: 10, Lifetime: time.Hour, Jitter: 0.05}
+// outage runs a fleet over an hour in which the vendor is away.
+func outage(t *testing.T, replicas int, fault simulation.Fault) simulation.Outage {
+	f := simulation.Fleet{Replicas: replicas, Lifetime: time.Hour, Jitter: 0.05}
 	const from, to = 30 * time.Minute, 90 * time.Minute
-	with := undisturbed(t, f, false, to, simulation.Window{Fault: fault, Replica: -1, From: from, To: to})
-	// Until the first token is due nothing happens.
-	busy := to - 48*time.Minute
+	until := func(length time.Duration) simulation.Report {
+		return undisturbed(t, f, false, length, simulation.Window{Fault: fault, Replica: -1, From: from, To: to})
+	}
+	// All tokens are due by now, and none was got since.
+	const due = 50 * time.Minute
+	before, after, busy := until(due), until(to), to-due
 	return simulation.Outage{
-		Fault: fault, Attempts: float64(with.Attempts) / busy.Minutes() / 10, Operations: float64(operations(with)) / busy.Seconds() / 10,
+		Replicas: replicas, Attempts: float64(after.Attempts-before.Attempts) / busy.Minutes(),
+		Operations: float64(operations(after)-operations(before)) / busy.Seconds(),
 	}
 }
 
@@ -85,7 +89,10 @@ func outage(t *testing.T, fault simulation.Fault) simulation.Outage {
 // Write them with: go test ./refresher/simulation -run TestScaling -update
 func TestScaling(t *testing.T) {
 	const page, picture = "../../docs/scaling.md", "../../docs/pictures/jitter.svg"
-	outages := []simulation.Outage{outage(t, simulation.VendorDown), outage(t, simulation.VendorHangs)}
+	var outages []simulation.Outage
+	for _, n := range []int{3, 10, 30} {
+		outages = append(outages, outage(t, n, simulation.VendorDown), outage(t, n, simulation.VendorHangs))
+	}
 	old, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)

@@ -93,6 +93,9 @@ func Run(cfg Config) *Result {
 func (w *World) conduct() {
 	var ends sync.WaitGroup
 	for _, f := range w.plan {
+		if f.From >= w.length {
+			break
+		}
 		time.Sleep(time.Until(w.begin.Add(f.From)))
 		w.note("%v", f)
 		if f.Fault.moment() {
@@ -101,7 +104,7 @@ func (w *World) conduct() {
 		}
 		w.start(f)
 		ends.Go(func() {
-			time.Sleep(f.To - f.From)
+			time.Sleep(min(f.To, w.length) - f.From)
 			w.end(f)
 		})
 	}
