@@ -178,6 +178,7 @@ func TestSimulationCatches(t *testing.T) {
 		"more logins than max_per_hour":   {limited, simulation.Breaks{Policy: func(p refresher.Policy) refresher.Policy { p.MaxPerHour = 0; return p }}, simulation.LoginRate},
 	} {
 		t.Run(name, func(t *testing.T) {
+			sound(t, simulation.Config{Seed: 1, Length: days(1), Profile: &c.profile}) // nothing is wrong with the profile
 			for seed := range uint64(6) {
 				r := run(t, simulation.Config{Seed: seed + 1, Length: 36 * time.Hour, Profile: &c.profile, Breaks: c.breaks})
 				if r.Kinds[c.want] > 0 {

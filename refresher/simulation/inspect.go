@@ -160,7 +160,7 @@ func (w *World) result() *Result {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.report.Virtual = w.length
-	j.report.Logins, j.report.Issued = w.vendor.count()
+	j.report.Logins, j.report.Issued, j.report.Busiest = w.vendor.count()
 	j.report.Ideal = ideal(w.profile, w.length)
 	j.report.Operations = maps.Clone(w.ledger.ops)
 	return &Result{

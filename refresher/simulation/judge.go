@@ -212,7 +212,7 @@ func (j *judge) rejected(l *life, t refresher.Token, r refresher.Rejection) {
 	l.record.rejected[t.Value.Reveal()] = true
 }
 
-func (j *judge) refused(*life) {
+func (j *judge) refused() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.report.Refused++

@@ -64,7 +64,7 @@ func (l *life) request(d *dice) (cause string) {
 	if cause != "" || good {
 		return cause
 	}
-	l.world.judge.refused(l)
+	l.world.judge.refused()
 	l.gate()
 	rejection := l.tokens.Reject(t, refresher.Cause{By: "route", Signal: exchange.SignalStatus})
 	l.world.judge.rejected(l, t, rejection)
@@ -98,9 +98,10 @@ func (l *life) token(wait *time.Duration) (refresher.Token, string) {
 		l.world.judge.handedOut(l, t, err)
 	}
 	if err == nil {
+		l.dry.Store(false)
 		return t, ""
 	}
-	if !l.gone() {
+	if !l.gone() && !l.dry.Swap(true) { // the first of many
 		l.world.note("replica %d: a request gets no token: %v", l.id, err)
 	}
 	class := refresher.Transient

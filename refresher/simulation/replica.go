@@ -135,6 +135,7 @@ type life struct {
 	tokens Tokens
 	logins atomic.Uint64
 	asked  atomic.Uint64
+	dry    atomic.Bool    // the last request got no token
 	loads  sync.WaitGroup // what asks for tokens
 
 	hearing atomic.Pointer[func(refresher.StoreKey)]

@@ -14,6 +14,7 @@ type Report struct {
 	Attempts int // logins that were begun
 	Logins   int // of them, those that reached the vendor
 	Issued   int // tokens
+	Busiest  int // the most logins within an hour
 	Ideal    int // logins that one replica without faults would have made
 	Requests int
 	Refused  int            // requests whose token the vendor did not accept
@@ -66,6 +67,7 @@ func (r *Report) Add(o Report) {
 	r.Attempts += o.Attempts
 	r.Logins += o.Logins
 	r.Issued += o.Issued
+	r.Busiest = max(r.Busiest, o.Busiest)
 	r.Ideal += o.Ideal
 	r.Requests += o.Requests
 	r.Refused += o.Refused
@@ -90,6 +92,7 @@ func (r *Report) Table() string {
 	row("virtual days", fmt.Sprintf("%.0f", r.Virtual.Hours()/24))
 	row("logins begun", r.Attempts)
 	row("logins at the vendor", r.Logins)
+	row("the most logins within an hour", r.Busiest)
 	row("tokens issued", r.Issued)
 	row("logins of one replica without faults", r.Ideal)
 	row("requests", r.Requests)

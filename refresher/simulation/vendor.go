@@ -105,9 +105,17 @@ func (v *vendor) find(value string) *issue {
 	return &known
 }
 
-// count returns how many logins there were and how many of them gave a token.
-func (v *vendor) count() (logins, issued int) {
+// count returns how many logins there were, how many of them gave a token, and how
+// many came within one hour at most.
+func (v *vendor) count() (logins, issued, busiest int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.logins), len(v.issued)
+	first := 0
+	for i, at := range v.logins {
+		for at.Sub(v.logins[first]) >= time.Hour {
+			first++
+		}
+		busiest = max(busiest, i-first+1)
+	}
+	return len(v.logins), len(v.issued), busiest
 }
