@@ -159,12 +159,14 @@ func (w *World) result() *Result {
 	j := w.judge
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	w.mu.Lock() // what has not ended may still write
+	defer w.mu.Unlock()
 	j.report.Virtual = w.length
 	j.report.Logins, j.report.Issued, j.report.Busiest = w.vendor.count()
 	j.report.Ideal = ideal(w.profile, w.length)
 	j.report.Operations = maps.Clone(w.ledger.ops)
 	return &Result{
 		Seed: w.seed, Profile: w.profile, Report: j.report, Violations: slices.Clone(j.broken), Silenced: j.silenced,
-		Kinds: maps.Clone(j.kinds), Timeline: w.frozen, Last: w.timeline,
+		Kinds: maps.Clone(j.kinds), Timeline: w.frozen, Last: slices.Clone(w.timeline),
 	}
 }
