@@ -10,7 +10,7 @@ import "attache/internal/redisclient"
 //	            of Redis, in Unix milliseconds; empty: it has no times
 //	rejected    "1" if it is
 //
-// All that changes it is done by these scripts, each of which may run twice for
+// All that changes it is done by these scripts, each of which may run again for
 // one operation: when the connection broke before the reply was read.
 
 // Replies of scripts.

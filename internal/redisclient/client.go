@@ -169,7 +169,7 @@ func (c *Client) Hosts() string { return c.hosts }
 func (c *Client) Close() { c.client.Close() }
 
 // Do runs a command, whose first key is its second word. The reply is nil, a
-// string, an int64 or a list of those. It may run twice when the connection
+// string, an int64 or a list of those. It may run again when the connection
 // breaks.
 func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
 	gate := c.gates.of("")
@@ -220,7 +220,10 @@ func (c *Client) guarded(ctx context.Context, g *gate, words []any) (any, error)
 	bounded, cancel := context.WithTimeout(ctx, 2*c.timeout)
 	defer cancel()
 	reply, err := c.attempt(bounded, words)
-	if err != nil && brokenOff(err) && bounded.Err() == nil {
+	for range keptIdle { // any of these may have been broken for long
+		if err == nil || !brokenOff(err) || bounded.Err() != nil {
+			break
+		}
 		reply, err = c.attempt(bounded, words)
 	}
 	err = c.explain(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -116,16 +117,16 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// An operation whose connection broke is tried once more, on another one; one
+// An operation whose connection broke is tried again, on another one; one
 // that Redis refused, or did not answer, is not.
-func TestOneMoreTry(t *testing.T) {
+func TestTriesAgain(t *testing.T) {
 	tests := []struct {
 		name, reply string
 		tries       int
 		answered    bool
 	}{
-		{"broken", "close", 2, false},
-		{"a replica by now", "-READONLY You can't write against a read only replica.\r\n", 2, true},
+		{"broken", "close", 1 + keptIdle, false},
+		{"a replica by now", "-READONLY You can't write against a read only replica.\r\n", 1 + keptIdle, true},
 		{"refused", "-WRONGTYPE no\r\n", 1, true},
 		{"loading", "-LOADING Redis is loading\r\n", 1, true},
 		{"silent", "", 1, false},
@@ -158,6 +159,39 @@ func TestOneMoreTry(t *testing.T) {
 			t.Errorf("got %v and error %v", got, err)
 		}
 	})
+}
+
+// A server that was restarted, or that ends what is idle, costs no operation.
+func TestBrokenIdleConnections(t *testing.T) {
+	var together sync.WaitGroup
+	server := startFake(t, greet(func(words []string) string {
+		if words[0] == "HOLD" {
+			together.Done()
+			together.Wait() // each has a connection of its own
+		}
+		return "+OK\r\n"
+	}))
+	c := server.open(t, Options{})
+	for range 3 {
+		together.Add(4)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if _, err := c.Do(t.Context(), "HOLD", "k"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		server.mu.Lock()
+		for _, one := range server.conns {
+			one.Close()
+		}
+		server.mu.Unlock()
+		if _, err := c.Do(t.Context(), "GET", "k"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // One operation waits for a server that says nothing. Those after it do not.
