@@ -251,6 +251,17 @@ func TestEndedContexts(t *testing.T) {
 	}
 }
 
+// Whoever has little time waits no longer than that.
+func TestDeadline(t *testing.T) {
+	server := startFake(t, greet(func([]string) string { return "" }))
+	c := server.open(t, Options{Timeout: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.Do(ctx, "GET", "k"); err == nil || Answered(err) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // What a server announces is not believed beyond the bounds.
 func TestHugeReplies(t *testing.T) {
 	for _, reply := range []string{
