@@ -71,6 +71,27 @@ func TestMiniredisKeepsTheContract(t *testing.T) {
 	})
 }
 
+// A refusal counts for those who have the old key alone, and theirs for those who
+// have the new one.
+func TestRejectionsWhileKeysChange(t *testing.T) {
+	server := startMiniredis(t)
+	before := openRedis(t, optionsOf(server.Addr()), testKeys(t, "old"), slog.New(slog.DiscardHandler))
+	after := openRedis(t, optionsOf(server.Addr()), testKeys(t, "new", "old"), slog.New(slog.DiscardHandler))
+	for _, by := range [][2]*Redis{{before, after}, {after, before}} {
+		key := refresher.StoreKey{byte(len(server.DB(3).Keys())), 1}
+		wantSaved(t, before, key, 0, 1)
+		if _, err := after.Load(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if err := by[0].Reject(t.Context(), key, 1); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := by[1].Load(t.Context(), key); err != nil || !got.Rejected {
+			t.Errorf("rejected %v, error %v", got.Rejected, err)
+		}
+	}
+}
+
 // logged collects what is logged.
 type logged struct {
 	mu   sync.Mutex

@@ -115,7 +115,7 @@ func TestHostileLeases(t *testing.T) {
 	r := openRedis(t, optionsOf(server.Addr()), testKeys(t, "k"), slog.New(slog.DiscardHandler))
 	key := refresher.StoreKey{1}
 	name, last := r.namesOf(key)[0], uint64(0)
-	for _, epoch := range []string{"x", "", "-5", "1e300", "nan", "99999999999999999999", strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)} {
+	for _, epoch := range []string{"x", "", "-5", "1e300", "nan", "99999999999999999999", "10000000000000000", strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)} {
 		if err := server.DB(3).Set(redisEpoch(name), epoch); err != nil {
 			t.Fatal(err)
 		}

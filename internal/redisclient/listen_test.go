@@ -41,6 +41,7 @@ func TestListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	c.silence = time.Hour // nothing here waits for it
 	joined, heard, ended, stop := listening(t, c, "a", "b")
 	wantJoined(t, joined, ended)
 	for i, channel := range []string{"a", "b", "c", "a"} {
