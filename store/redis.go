@@ -261,5 +261,5 @@ func keepFor(t refresher.Token, now time.Time) time.Duration {
 
 // strange is the error of a reply that no script gives.
 func (r *Redis) strange() error {
-	return fmt.Errorf("Redis at %s gives a reply that makes no sense", r.client.Hosts())
+	return fmt.Errorf("what Redis at %s replies makes no sense", r.client.Hosts())
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // errTooLarge ends a connection.
-var errTooLarge = errors.New("Redis sends more than it should")
+var errTooLarge = errors.New("the server sends more than it should")
 
 // boundedConn fails when the server sends more than the bounds allow. It
 // understands as much of the protocol (RESP) as it takes to see lengths. Like

@@ -157,7 +157,7 @@ func firstDifference(text, found string) string {
 const introduction = `# Conformance
 
 What attache was held against that others wrote: conformance suites, and libraries and servers on both sides of it. Every suite talks to the
-real binary over loopback; the storage of certificates is tried as a package. ` + "`make interop`" + ` runs them all and compares the table with what it found, so the table is true of this very
+real binary over loopback; the storage of certificates and the store of tokens in Redis are tried as packages. ` + "`make interop`" + ` runs them all and compares the table with what it found, so the table is true of this very
 tree; ` + "`make interop UPDATE=1`" + ` writes this page.
 
 | suite | version | tests | passed | known exceptions |
