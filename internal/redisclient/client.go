@@ -3,7 +3,7 @@
 // fails fast while nobody answers, and keeps passwords out of errors.
 //
 // It is the only package that imports go-redis, and that is pinned to v9.7.3:
-// from v9.16 on the library links about 1.5 MB more into the binary, whose size is
+// later versions link up to 1.5 MB more into the binary, whose size is
 // bounded. For the same reason clients are used by the three methods of the interface
 // client here: the library's own interfaces, Cmdable and UniversalClient, make
 // each of its several hundred commands reachable for the linker.

@@ -116,8 +116,13 @@ func (c configuration) drain() time.Duration {
 
 var secretFile = regexp.MustCompile(`/run/(?:secrets|credentials)/[A-Za-z0-9_./-]+`)
 
-// files returns the secret files that the configuration names.
-func (c configuration) files() []string { return secretFile.FindAllString(c.text, -1) }
+var comment = regexp.MustCompile(`(?m)^\s*#.*$`)
+
+// files returns the secret files that the configuration names. What a comment
+// proposes is not there yet.
+func (c configuration) files() []string {
+	return secretFile.FindAllString(comment.ReplaceAllString(c.text, ""), -1)
+}
 
 // check runs `attache check` with a configuration whose secret files are there, and
 // returns what it complains about.
