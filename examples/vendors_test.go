@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -156,6 +157,14 @@ func (v *vendors) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: v.key}, err
 }
 
+// tunnel is a connection of which something was read already.
+type tunnel struct {
+	net.Conn
+	rest *bufio.Reader
+}
+
+func (t tunnel) Read(b []byte) (int, error) { return t.rest.Read(b) }
+
 // proxy takes CONNECT for https, and requests in absolute form.
 func (v *vendors) proxy(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect {
@@ -168,10 +177,8 @@ func (v *vendors) proxy(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	if rest.Reader.Buffered() > 0 { // nobody speaks before the tunnel is there
-		return
-	}
-	secure := tls.Server(conn, &tls.Config{GetCertificate: v.certificate, NextProtos: []string{"http/1.1"}})
+	// The client may speak as soon as it has the answer, which is before this.
+	secure := tls.Server(tunnel{conn, rest.Reader}, &tls.Config{GetCertificate: v.certificate, NextProtos: []string{"http/1.1"}})
 	in := bufio.NewReader(secure)
 	for {
 		r, err := http.ReadRequest(in)
