@@ -1,0 +1,3 @@
+package main
+
+func picture(r *result) string { return "" }
