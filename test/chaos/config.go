@@ -69,7 +69,7 @@ credentials:
     refresh: {timeout: 3s}
   session:
     recipe: oauth2/refresh-token
-    with: {token_url: %[4]s/oauth/token, client_id: %[8]s, client_secret: bench-secret, refresh_token: %[9]s, rotates: true}
+    with: {token_url: %[4]s/oauth/token, client_id: %[8]s, client_secret: bench-secret, refresh_token: %[9]s, rotates: %[11]t}
     proxy: http://%[7]s
     refresh: {timeout: 3s}
 routes:
@@ -77,7 +77,7 @@ routes:
   - {path: /users/, upstream: "http://%[10]s/users/", use: [users], timeout: {dial: 2s, response_header: 3s}}
   - {path: /corp/, upstream: "http://%[10]s/corp/", use: [corp], timeout: {dial: 2s, response_header: 3s}}
   - {path: /session/, upstream: "http://%[10]s/session/", use: [session], timeout: {dial: 2s, response_header: 3s}}
-`, p.address, p.admin, store, vendorURL, secret, shop, login, client, firstRefresh+client, api)
+`, p.address, p.admin, store, vendorURL, secret, shop, login, client, firstRefresh+client, api, !w.part.memory)
 	if err := os.WriteFile(key, []byte("a-key-of-the-bench-with-more-than-32-characters"), 0o600); err != nil {
 		return err
 	}

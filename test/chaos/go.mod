@@ -2,8 +2,6 @@ module attache/test/chaos
 
 go 1.26.0
 
-replace attache => ../..
-
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/prometheus/client_golang v1.25.0

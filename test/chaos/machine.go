@@ -52,7 +52,6 @@ func loadAverage() string {
 	return strings.Join(fields[:min(len(fields), 3)], " ")
 }
 
-
 // machine is where the bench ran.
 type machine struct {
 	Kernel      string

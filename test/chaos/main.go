@@ -25,6 +25,7 @@ type options struct {
 	dir       string
 	page      string
 	picture   string
+	memory    bool
 	breakage  string
 }
 
@@ -50,6 +51,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.dir, "dir", "build/chaos", "where configurations, logs and timelines are kept")
 	f.StringVar(&o.page, "page", "", "the page that results are written into")
 	f.StringVar(&o.picture, "picture", "", "the picture of the soak that is written")
+	f.BoolVar(&o.memory, "memory", false, "one process that shares nothing: a test of the bench itself, with --parts steady")
 	f.StringVar(&o.breakage, "break", "", "make a mistake that the bench must find: "+strings.Join(breakages(), ", "))
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -61,6 +63,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		o.seed = uint64(rand.Uint32())
 	}
 	full := !o.quick
+	if o.memory {
+		o.processes = 1
+	}
 	set(&o.processes, 20, 8, full)
 	set(&o.rate, 3100, 600, full)
 	if o.requests < 0 {

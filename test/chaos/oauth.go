@@ -26,7 +26,7 @@ func (v *vendor) oauth(p int, w http.ResponseWriter, r *http.Request) {
 	}
 	a := v.ledger.open("session/"+client, v.life.session, false)
 	next, ok := a.rotate(r.PostForm.Get("refresh_token"), v.ledger)
-	if !ok {
+	if !ok && !v.forgiving {
 		oauthAnswer(w, http.StatusBadRequest, map[string]any{"error": "invalid_grant"})
 		return
 	}

@@ -72,7 +72,7 @@ func parts(o options) []*part {
 			rate: min(200, o.rate), length: scale(50*time.Second, 12*time.Second), life: short, families: files, times: times(3, 1)},
 	}
 	for i, p := range all {
-		p.seed, p.breakage = o.seed+uint64(i), o.breakage
+		p.seed, p.breakage, p.memory = o.seed+uint64(i), o.breakage, o.memory
 	}
 	return all
 }

@@ -25,6 +25,8 @@ type vendor struct {
 	ledger *ledger
 	life   lifetimes
 	fate   fate
+	// forgiving: a refresh token is good for ever.
+	forgiving bool
 	// explain says why a login came that the ideal has not.
 	explain func(a *account, last *issue, process int) string
 	servers []*http.Server

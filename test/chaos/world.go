@@ -39,7 +39,7 @@ func newWorld(p *part, dir string, b binaries, ports *ports) (*world, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	w.vendor = &vendor{now: w.now, ledger: newLedger(), life: p.life, explain: w.explainLogin}
+	w.vendor = &vendor{now: w.now, ledger: newLedger(), life: p.life, explain: w.explainLogin, forgiving: p.memory}
 	w.vendor.fate.breakage = p.breakage
 	w.record = newRecord(w.now)
 	if p.shared > 0 && !p.memory {
