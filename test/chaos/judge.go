@@ -17,7 +17,10 @@ const (
 	// another one.
 	causeGone cause = "the process was killed; another one got the request"
 	// causeLost: as causeGone, but there was no other one.
-	causeLost cause = "the process was killed, and no other one could be reached"
+	causeLost cause = "processes were killed, however often another one was tried"
+	// causeAlone: as causeGone, but the process has a file of its own, and there
+	// is nobody who could take over.
+	causeAlone cause = "the process with a file was killed, and it is the only one"
 	// The API was broken by the plan.
 	cause502 cause = "502: the plan reset or held connections to the API"
 	cause504 cause = "504: the plan held what was sent to the API"

@@ -122,6 +122,9 @@ func (l *load) send(p *process, id string, r *rand.Rand) {
 		a := l.try(p, id, path, account, user, body)
 		v := l.w.judge(a)
 		gone := v.cause == causeGone
+		if gone && p.file != "" {
+			v.cause = causeAlone
+		}
 		if !gone || try == tries || p.file != "" {
 			l.w.record.end(a, v, try)
 			return

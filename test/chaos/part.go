@@ -56,7 +56,9 @@ func parts(o options) []*part {
 	settled := scale(12*time.Second, 3*time.Second)
 	short := lifetimes{user: 6 * time.Second, admin: 16 * time.Second, corp: 6 * time.Second, session: 6 * time.Second}
 	long := lifetimes{user: 30 * time.Second, admin: 60 * time.Second, corp: 30 * time.Second, session: 30 * time.Second}
+	middle := lifetimes{user: 12 * time.Second, admin: 24 * time.Second, corp: 12 * time.Second, session: 12 * time.Second}
 	outages := []family{
+		{kinds: []kind{revoked}},
 		{kinds: []kind{redisKilled}, shortest: time.Second, longest: 4 * time.Second},
 		{kinds: []kind{onLink(blackHole, toRedis)}, shortest: time.Second, longest: 5 * time.Second},
 	}
@@ -65,7 +67,7 @@ func parts(o options) []*part {
 		{Key: "steady", Title: "Steady, with revocations", crew: crew{shared: o.processes, settled: settled}, noFailure: true, ideal: true,
 			rate: o.rate / 3, length: scale(60*time.Second, 15*time.Second), life: short, families: []family{{kinds: []kind{revoked}}}, times: times(30, 6)},
 		{Key: "outage", Title: "Redis killed, black-holed, a third of the logins failing", crew: crew{shared: o.processes, settled: settled},
-			rate: o.rate / 3, length: scale(75*time.Second, 20*time.Second), life: long, families: outages, times: times(6, 2), always: []kind{thirdFails}},
+			rate: o.rate / 3, length: scale(75*time.Second, 20*time.Second), life: middle, families: outages, times: times(6, 2), always: []kind{thirdFails}},
 		{Key: "soak", Title: "Soak, everything", crew: crew{shared: o.processes, filed: 2, clocks: min(4, o.processes), settled: settled},
 			rate: o.rate, length: scale(330*time.Second, 40*time.Second), requests: o.requests, life: long, families: families(), times: times(11, 1)},
 		{Key: "file", Title: "One process, its tokens in a file", crew: crew{filed: 1, settled: settled},
