@@ -84,7 +84,7 @@ func (r *result) rows() []row {
 			n += times
 			least = min(least, times)
 		}
-		rows = append(rows, row{"faults", fmt.Sprintf("%d of %s, each %d times or more", n, plural(len(r.Faults), "kind"), least)})
+		rows = append(rows, row{"faults", fmt.Sprintf("%d of %s", n, plural(len(r.Faults), "kind"))}, row{"  of the rarest kind", thousands(int64(least))})
 	}
 	return rows
 }
