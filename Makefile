@@ -14,7 +14,8 @@ FUZZTIME  ?= 30s
 # Arguments of `make interop`: INTEROP="-run TestGRPC". UPDATE=1 writes docs/conformance.md and the
 # copies of the alerting rules.
 INTEROP   ?=
-# Arguments of `make demo`, `make bench` and `make simulate`: ARGS="--for 30s", ARGS="--quick", ARGS="-sim.seed 7".
+# Arguments of `make demo`, `make bench`, `make chaos` and `make simulate`: ARGS="--for 30s", ARGS="--quick",
+# ARGS="-sim.seed 7".
 ARGS      ?=
 export UPDATE
 
@@ -53,7 +54,7 @@ docs: ## Write the generated parts of docs/ anew
 
 .PHONY: interop
 interop: ## Hold the binary against suites and servers of others, and check the deployments in examples/
-	staticcheck=$$(go tool -n staticcheck); for module in interop deploy; do \
+	staticcheck=$$(go tool -n staticcheck); for module in interop deploy chaos; do \
 		(cd test/$$module && go vet . && $$staticcheck . && go mod tidy -diff); done
 	scripts/interop.sh $(INTEROP)
 
@@ -68,6 +69,10 @@ bench: build ## Compare with nginx, haproxy and others, 13 minutes; ARGS="-h" te
 .PHONY: simulate
 simulate: ## Simulate replicas under faults, 200 seeds of 14 days; ARGS="-sim.seed 7 -sim.days 30"
 	go test ./refresher/simulation -run 'TestSimulation$$' -count=1 -v -timeout 3h -sim.runs 200 -sim.days 14 $(ARGS)
+
+.PHONY: chaos
+chaos: ## Break everything under load, 10 minutes, and write docs/reliability.md; ARGS="--quick"
+	BUILD_DIR=$(BUILD_DIR) scripts/chaos.sh $(ARGS)
 
 .PHONY: microbench
 microbench: ## Run the Go benchmarks

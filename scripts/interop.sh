@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the suites of test/interop against the binary, and compares
-# docs/conformance.md with what they found; and those of test/deploy, which check
-# the examples for Kubernetes, systemd and Compose. With UPDATE=1 that page and the
-# copies of the alerting rules are written. Arguments go to `go test`, such as
-# -run TestGRPC.
+# docs/conformance.md with what they found; those of test/deploy, which check the
+# examples for Kubernetes, systemd and Compose; and the fault bench test/chaos, in
+# short. With UPDATE=1 that page and the copies of the alerting rules are written.
+# Arguments go to `go test`, such as -run TestGRPC.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
@@ -25,9 +25,13 @@ if [ -n "${UPDATE:-}" ]; then
 	update=(-args -update)
 fi
 suites() {
-	local module ok=0
-	for module in interop deploy; do
-		(cd "test/$module" && go test -count=1 -timeout=20m -json "$@" . "${update[@]}") || ok=1
+	local module more ok=0
+	for module in interop deploy chaos; do
+		more=("${update[@]}")
+		if [ "$module" = chaos ]; then # what it writes comes from the bench in full
+			more=()
+		fi
+		(cd "test/$module" && go test -count=1 -timeout=20m -json "$@" . "${more[@]}") || ok=1
 	done
 	return "$ok"
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -53,7 +54,7 @@ func parts(o options) []*part {
 		}
 		return full
 	}
-	settled := scale(12*time.Second, 3*time.Second)
+	settled := scale(12*time.Second, 2*time.Second)
 	short := lifetimes{user: 6 * time.Second, admin: 16 * time.Second, corp: 6 * time.Second, session: 6 * time.Second}
 	long := lifetimes{user: 30 * time.Second, admin: 60 * time.Second, corp: 30 * time.Second, session: 30 * time.Second}
 	middle := lifetimes{user: 12 * time.Second, admin: 24 * time.Second, corp: 12 * time.Second, session: 12 * time.Second}
@@ -65,13 +66,13 @@ func parts(o options) []*part {
 	files := []family{{kinds: []kind{diskFull, fileKilled, fileDamaged}, shortest: time.Second, longest: 4 * time.Second}}
 	all := []*part{
 		{Key: "steady", Title: "Steady, with revocations", crew: crew{shared: o.processes, settled: settled}, noFailure: true, ideal: true,
-			rate: o.rate / 3, length: scale(60*time.Second, 15*time.Second), life: short, families: []family{{kinds: []kind{revoked}}}, times: times(30, 6)},
+			rate: o.rate / 3, length: scale(60*time.Second, 10*time.Second), life: short, families: []family{{kinds: []kind{revoked}}}, times: times(30, 6)},
 		{Key: "outage", Title: "Redis killed, black-holed, a third of the logins failing", crew: crew{shared: o.processes, settled: settled},
-			rate: o.rate / 3, length: scale(75*time.Second, 20*time.Second), life: middle, families: outages, times: times(6, 2), always: []kind{thirdFails}},
+			rate: o.rate / 3, length: scale(75*time.Second, 16*time.Second), life: middle, families: outages, times: times(6, 2), always: []kind{thirdFails}},
 		{Key: "soak", Title: "Soak, everything", crew: crew{shared: o.processes, filed: 2, clocks: min(4, o.processes), settled: settled},
-			rate: o.rate, length: scale(330*time.Second, 40*time.Second), requests: o.requests, life: long, families: families(), times: times(11, 1)},
+			rate: o.rate, length: scale(330*time.Second, 34*time.Second), requests: o.requests, life: long, families: families(), times: times(11, 1)},
 		{Key: "file", Title: "One process, its tokens in a file", crew: crew{filed: 1, settled: settled},
-			rate: min(200, o.rate), length: scale(50*time.Second, 12*time.Second), life: short, families: files, times: times(3, 1)},
+			rate: min(200, o.rate), length: scale(50*time.Second, 9*time.Second), life: short, families: files, times: times(3, 1)},
 	}
 	for i, p := range all {
 		p.seed, p.breakage, p.memory = o.seed+uint64(i), o.breakage, o.memory
@@ -233,7 +234,7 @@ func (r *result) check(p *part) {
 		say("%d logins, and the ideal is %d", r.Logins, r.ideal())
 	}
 	for reason, n := range r.Reasons {
-		if len(reason) > len(unexplained) && reason[:len(unexplained)] == unexplained {
+		if strings.HasPrefix(reason, unexplained) {
 			say("%d × login %s", n, reason)
 		}
 	}

@@ -87,11 +87,16 @@ func whom(r *rand.Rand, k kind, c crew) []int {
 	case diskFull, fileKilled, fileDamaged:
 		return []int{c.shared + r.IntN(max(c.filed, 1))}
 	}
-	if _, _, ok := k.ways(); !ok {
+	_, l, ok := k.ways()
+	if !ok {
 		return nil
 	}
-	// One process, some, or all.
+	// One process, some, or all; of the API, where each failure is a failed
+	// request, no more than some.
 	n := []int{1, 1 + c.shared/4, 1 + c.shared/2, c.shared}[r.IntN(4)]
+	if l == toAPI {
+		n = []int{1, 1 + c.shared/4}[r.IntN(2)]
+	}
 	some := r.Perm(c.shared)[:n]
 	slices.Sort(some)
 	return some

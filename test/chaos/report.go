@@ -71,8 +71,10 @@ func (r *result) rows() []row {
 		case firstLogin, lifetimeOver, wasRevoked:
 			continue
 		}
-		what, _, _ := strings.Cut(reason, ": ")
-		rows = append(rows, row{"  more: " + what, thousands(r.Reasons[reason])})
+		if strings.HasPrefix(reason, unexplained) {
+			continue // each is told as wrong
+		}
+		rows = append(rows, row{"  more " + reason, thousands(r.Reasons[reason])})
 	}
 	if r.Spoiled > 0 {
 		rows = append(rows, row{"logins that the vendor failed", thousands(r.Spoiled)})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
@@ -197,19 +198,30 @@ func (w *world) apart(p int, first, last time.Duration) bool {
 func (w *world) explainLogin(a *account, last *issue, p int) string {
 	now := w.now()
 	since := w.faults.anywhere(last.issued-time.Second, now)
-	own := w.met(p, last.issued-time.Second, now)
+	mine, theirs := w.met(p, last.issued-time.Second, now), w.met(last.process, last.issued-time.Second, now)
 	for _, k := range []kind{redisEmptied, fileDamaged, clockWrong, redisKilled, redisPaused, diskFull, killed, fileKilled, paused} {
 		if slices.Contains(since, k) {
-			return string(k)
+			return a.sort() + string(k)
 		}
 	}
 	for _, k := range []kind{onLink(blackHole, toRedis), onLink(resets, toRedis), onLink(latency, toRedis), onLink(slicing, toRedis),
-		onLink(blackHole, toLogin), onLink(resets, toLogin), slowLogins, loginsHang, onLink(latency, toLogin)} {
-		if slices.Contains(own, k) || slices.Contains(since, k) && slices.Contains(w.met(last.process, last.issued-time.Second, now), k) {
-			return string(k)
+		onLink(blackHole, toLogin), onLink(resets, toLogin), slowLogins, loginsHang, onLink(latency, toLogin), onLink(slicing, toLogin)} {
+		if slices.Contains(mine, k) || slices.Contains(theirs, k) {
+			return a.sort() + string(k)
 		}
 	}
 	return fmt.Sprintf("%sat %.2fs process %d: %s, whose token process %d got at %.2fs", unexplained, now.Seconds(), p, a.name, last.process, last.issued.Seconds())
+}
+
+// sort says what becomes of the token before when there is a new one.
+func (a *account) sort() string {
+	switch {
+	case a.dies:
+		return "(old one dies) "
+	case strings.HasPrefix(a.name, "session/"):
+		return "(rotates) "
+	}
+	return "(old one stays) "
 }
 
 // unexplained begins the reason of a login that nothing explains.
