@@ -114,7 +114,10 @@ func (w *world) finish(f *fault) error {
 		return w.redis.start()
 	case redisPaused:
 		w.redis.signal(syscall.SIGCONT)
-	case killed, fileKilled, fileDamaged:
+	case killed, fileKilled:
+		return w.processes[f.Whom[0]].start()
+	case fileDamaged:
+		w.consent(w.processes[f.Whom[0]]) // as somebody has to who has lost a refresh token
 		return w.processes[f.Whom[0]].start()
 	case paused:
 		w.processes[f.Whom[0]].signal(syscall.SIGCONT)
@@ -185,4 +188,14 @@ func (w *world) revoke(r uint64) string {
 		}
 	}
 	return "there was none"
+}
+
+// consent makes the first refresh token of a process's session good once more.
+func (w *world) consent(p *process) {
+	_, client, _ := accountsOf(p)
+	if a := w.vendor.ledger.find("session/" + client); a != nil {
+		a.mu.Lock()
+		a.consented = true
+		a.mu.Unlock()
+	}
 }

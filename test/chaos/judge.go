@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,6 +31,8 @@ const (
 	// causeUnexplained: nothing was broken that is why there is no token.
 	causeUnexplained cause = "503 that nothing in the plan explains"
 	causeWrong       cause = "wrong answer"
+	// causeSession: a refresh token was used up that the store should have had.
+	causeSession cause = "503: the store lost a refresh token with its data"
 )
 
 // without is the cause of an answer 503 while k was why nobody could log in.
@@ -85,21 +88,15 @@ func (l *faultLog) met(p int, first, last time.Duration) []kind {
 	return kinds
 }
 
-// anywhere is met for whichever process.
-func (l *faultLog) anywhere(first, last time.Duration) []kind {
-	var kinds []kind
-	for p := range most {
-		kinds = append(kinds, l.met(p, first, last)...)
-	}
-	return kinds
-}
-
 // scene is what the judgement of an answer needs to know.
 type scene interface {
 	// met returns the kinds of faults that process p met from first to last.
 	met(p int, first, last time.Duration) []kind
-	// elsewhere returns the kinds that any process met.
-	elsewhere(first, last time.Duration) []kind
+	// elsewhere returns the kinds that any process met which has the same store
+	// as p.
+	elsewhere(p int, first, last time.Duration) []kind
+	// emptied reports whether the store of p has lost its data before.
+	emptied(p int, before time.Duration) bool
 	// token returns a token of the account that was good all the time from first
 	// to last and that the process had, or could have had from its store; nil:
 	// there is none.
@@ -154,19 +151,26 @@ func judgeNoToken(a attempt, s scene, met []kind) verdict {
 	if i := s.token(a.account, a.process, a.start, a.end); i != nil && !slices.Contains(met, clockWrong) {
 		return verdict{causeCould, true, fmt.Sprintf("%s: the token that process %d got at %.2fs was good all the time", where, i.process, i.issued.Seconds())}
 	}
-	for _, k := range reasonsForNoToken() {
-		if slices.Contains(met, k) {
-			return verdict{cause: without(k)}
+	if a.class == classPermanent {
+		if strings.HasPrefix(a.account, "session/") && s.emptied(a.process, a.end) {
+			return verdict{cause: causeSession}
 		}
+		return verdict{causeUnexplained, true, where}
 	}
-	// Who held the lease, or another process's refusals, kept this one waiting.
-	for _, k := range reasonsForNoToken() {
-		if slices.Contains(s.elsewhere(a.start, a.end), k) {
-			return verdict{cause: without(k)}
+	// Who held the lease, or another process's refusals, may keep this one waiting.
+	for _, met := range [][]kind{met, s.elsewhere(a.process, a.start, a.end)} {
+		for _, k := range reasonsForNoToken() {
+			if slices.Contains(met, k) {
+				return verdict{cause: without(k)}
+			}
 		}
 	}
 	return verdict{causeUnexplained, true, where}
 }
+
+// classPermanent is the class of a login that the vendor will refuse again. The
+// plan makes none.
+const classPermanent = "permanent"
 
 // reasonsForNoToken lists the kinds of faults that can be why there is no token,
 // the most compelling first.

@@ -15,13 +15,18 @@ import (
 type stage struct {
 	here, anywhere []kind
 	has            *issue
+	lost           bool
 }
 
 func (s stage) met(int, time.Duration, time.Duration) []kind           { return s.here }
-func (s stage) elsewhere(time.Duration, time.Duration) []kind          { return s.anywhere }
+func (s stage) elsewhere(int, time.Duration, time.Duration) []kind     { return s.anywhere }
+func (s stage) emptied(int, time.Duration) bool                        { return s.lost }
 func (s stage) token(string, int, time.Duration, time.Duration) *issue { return s.has }
 func noToken() attempt {
 	return attempt{status: 503, proxyError: "destination_unavailable", class: "transient"}
+}
+func permanent(account string) attempt {
+	return attempt{status: 503, proxyError: "destination_unavailable", class: classPermanent, account: account}
 }
 func answered(status int, proxyError string) attempt {
 	return attempt{status: status, proxyError: proxyError}
@@ -45,6 +50,9 @@ func TestEveryAnswerHasACause(t *testing.T) {
 		"no token, another process is cut off":  {noToken(), stage{anywhere: []kind{resetRedis}}, without(resetRedis), false},
 		"no token and nothing broken":           {noToken(), stage{}, causeUnexplained, true},
 		"a revocation alone is repaired":        {noToken(), stage{here: []kind{revoked}, anywhere: []kind{revoked}}, causeUnexplained, true},
+		"the vendor refuses logins":             {permanent("chat/shop"), stage{here: []kind{redisKilled}, lost: true}, causeUnexplained, true},
+		"a session is lost":                     {permanent("session/app"), stage{here: []kind{redisKilled}}, causeUnexplained, true},
+		"a session is lost with its store":      {permanent("session/app"), stage{lost: true}, causeSession, false},
 		"no token, the API broken":              {noToken(), stage{here: []kind{resetAPI}}, causeUnexplained, true},
 		"no token though there is a good one":   {noToken(), stage{here: []kind{redisKilled}, has: &issue{}}, causeCould, true},
 		"the good one is old by a wrong clock":  {noToken(), stage{here: []kind{clockWrong}, has: &issue{}}, without(clockWrong), false},

@@ -57,6 +57,7 @@ type account struct {
 
 	// For refresh tokens; see oauth.go.
 	refresh, before string
+	consented       bool // the first one is good once more
 	reused          int
 }
 

@@ -93,7 +93,7 @@ func TestWhatCouldHaveBeen(t *testing.T) {
 		"who logged in was cut off":    {[]fault{{Kind: onLink(blackHole, toRedis), Whom: []int{0}, Began: 2 * time.Second}}, 0, false},
 		"a third one was cut off":      {[]fault{{Kind: onLink(blackHole, toRedis), Whom: []int{2}, Began: 2 * time.Second}}, 0, true},
 	} {
-		w := &world{vendor: &vendor{ledger: newLedger()}, faults: &faultLog{}}
+		w := &world{part: &part{crew: crew{shared: 3}}, vendor: &vendor{ledger: newLedger()}, faults: &faultLog{}}
 		i := w.vendor.ledger.open("x", tokenLife, true).grant(0, 11*time.Second, "one", nil)
 		i.used[1].Store(int64(c.used))
 		for n := range c.faults {

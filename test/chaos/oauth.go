@@ -42,7 +42,9 @@ func (a *account) rotate(sent string, l *ledger) (next string, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case a.refresh == "" && strings.HasPrefix(sent, firstRefresh), sent == a.refresh:
+	case (a.refresh == "" || a.consented) && strings.HasPrefix(sent, firstRefresh):
+		a.before, a.consented = sent, false
+	case sent == a.refresh:
 		a.before = sent
 	case sent == a.before:
 	default:

@@ -248,6 +248,9 @@ func (r *result) check(p *part) {
 			}
 		}
 	}
+	if r.Reused > 0 && r.Faults[redisEmptied]+r.Faults[fileDamaged] == 0 {
+		say("%d refresh tokens were sent that had been used up", r.Reused)
+	}
 	if r.Good == 0 {
 		say("no request succeeded")
 	}

@@ -112,6 +112,7 @@ func TestChecksFindWhatIsMissing(t *testing.T) {
 		"could have been": func(r *result) { r.Causes[causeCould]++ },
 		"unexplained":     func(r *result) { r.Causes[causeUnexplained]++ },
 		"wrong":           func(r *result) { r.Causes[causeWrong]++ },
+		"a reuse":         func(r *result) { r.Reused++ },
 		"a strange login": func(r *result) { r.Reasons[unexplained+"why"]++ },
 	} {
 		r := good()

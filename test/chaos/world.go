@@ -159,9 +159,42 @@ func (w *world) another(p *process, r *rand.Rand) *process {
 // judge judges an attempt by what this world knows.
 func (w *world) judge(a attempt) verdict { return judge(a, w) }
 
-func (w *world) met(p int, first, last time.Duration) []kind { return w.faults.met(p, first, last) }
+// met implements scene. Redis means nothing to a process that has a file.
+func (w *world) met(p int, first, last time.Duration) []kind {
+	kinds := w.faults.met(p, first, last)
+	if p >= w.part.shared {
+		kinds = slices.DeleteFunc(kinds, func(k kind) bool { return k == redisKilled || k == redisEmptied || k == redisPaused })
+	}
+	return kinds
+}
 
-func (w *world) elsewhere(first, last time.Duration) []kind { return w.faults.anywhere(first, last) }
+func (w *world) elsewhere(p int, first, last time.Duration) []kind {
+	if p >= w.part.shared {
+		return w.met(p, first, last)
+	}
+	var kinds []kind
+	for q := range w.part.shared {
+		kinds = append(kinds, w.met(q, first, last)...)
+	}
+	return kinds
+}
+
+func (w *world) emptied(p int, before time.Duration) bool {
+	return hasAny(w.everMet(p, before), redisEmptied, fileDamaged)
+}
+
+// everMet returns the kinds of faults that have begun.
+func (w *world) everMet(p int, before time.Duration) []kind {
+	w.faults.mu.RLock()
+	defer w.faults.mu.RUnlock()
+	var kinds []kind
+	for _, f := range w.faults.begun {
+		if f.Began < before && (len(f.Whom) == 0 && p < w.part.shared || slices.Contains(f.Whom, p)) {
+			kinds = append(kinds, f.Kind)
+		}
+	}
+	return kinds
+}
 
 // token implements scene. A process had a token if it sent a request with it
 // before; it could have had it if nothing that the plan broke was between it,
@@ -197,7 +230,7 @@ func (w *world) apart(p int, first, last time.Duration) bool {
 // before old nor was it revoked.
 func (w *world) explainLogin(a *account, last *issue, p int) string {
 	now := w.now()
-	since := w.faults.anywhere(last.issued-time.Second, now)
+	since := w.elsewhere(p, last.issued-time.Second, now)
 	mine, theirs := w.met(p, last.issued-time.Second, now), w.met(last.process, last.issued-time.Second, now)
 	for _, k := range []kind{redisEmptied, fileDamaged, clockWrong, redisKilled, redisPaused, diskFull, killed, fileKilled, paused} {
 		if slices.Contains(since, k) {
