@@ -80,6 +80,7 @@ func startLoad(w *world, rate float64, wanted int64) *load {
 
 // stop ends the load and waits for the requests under way.
 func (l *load) stop() {
+	l.w.record.stop()
 	close(l.done)
 	l.workers.Wait()
 	for _, c := range l.clients {
@@ -99,6 +100,7 @@ func (l *load) work(p, k int, each time.Duration) {
 		}
 		if l.wanted > 0 && l.sent.Add(1) > l.wanted {
 			l.sent.Add(-1)
+			l.w.record.stop()
 			return
 		}
 		l.send(l.w.processes[p], fmt.Sprintf("%d-%d-%d", p, k, n), r)

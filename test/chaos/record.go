@@ -22,7 +22,8 @@ type record struct {
 	mistakes []string // of those that must not be, the first
 	seconds  []second
 	lastGood time.Duration
-	gap      time.Duration // the longest time without a good answer
+	over     bool          // no request begins any more
+	gap      time.Duration // the longest time without a good answer, until then
 	gapAt    time.Duration
 }
 
@@ -44,6 +45,13 @@ func (r *record) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.underWay++
+}
+
+// stop notes that no request begins any more.
+func (r *record) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
 }
 
 // again notes an attempt that another follows.
@@ -84,7 +92,7 @@ func (r *record) end(a attempt, v verdict, try int) {
 		r.late++
 	}
 	r.slowest = max(r.slowest, took)
-	if gap := a.end - r.lastGood; gap > r.gap {
+	if gap := a.end - r.lastGood; gap > r.gap && !r.over {
 		r.gap, r.gapAt = gap, r.lastGood-r.start
 	}
 	r.lastGood = max(r.lastGood, a.end)

@@ -59,7 +59,7 @@ func (r *result) rows() []row {
 	}
 	rows = append(rows,
 		row{"refused by the vendor, repaired", thousands(r.Refused)},
-		row{"longest time without an answer", fmt.Sprintf("%.0f ms", r.GapMS)},
+		row{"longest time without an answer", fmt.Sprintf("%.0f ms, at %.0f s", r.GapMS, r.GapAt)},
 		row{"slowest good answer", fmt.Sprintf("%.0f ms", r.SlowestMS)},
 		row{"logins", fmt.Sprintf("%s, the ideal %s", thousands(r.Logins), thousands(r.ideal()))},
 		row{"  first of a token", thousands(r.Reasons[firstLogin])},
