@@ -11,9 +11,6 @@ import (
 // belongs to. Each process gets there through a proxy of its own.
 const vendorURL = "http://vendor.test"
 
-// wait is how long a request waits for a token, the default of a route.
-const waitForToken = 5
-
 // accountsOf returns the names of the vendor's accounts that process p asks for:
 // one user, the users of a credential that is keyed by the request, a client,
 // and a session.

@@ -35,16 +35,6 @@ func (i *issue) goodAt(now time.Duration) bool {
 // good reports whether it was good from first to last.
 func (i *issue) good(first, last time.Duration) bool { return i.goodAt(first) && i.goodAt(last) }
 
-// anybody reports whether any process has used it.
-func (i *issue) anybody() bool {
-	for p := range i.used {
-		if i.used[p].Load() != 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // account is what the vendor knows of one token of one user.
 type account struct {
 	name     string
