@@ -25,7 +25,9 @@ const (
 	// The API was broken by the plan.
 	cause502 cause = "502: the plan reset or held connections to the API"
 	cause504 cause = "504: the plan held what was sent to the API"
-	causeCut cause = "the answer ended early: the plan reset its connection"
+	// cause504Paused: the time-out passed while the process stood still.
+	cause504Paused cause = "504: the process was paused for longer than the API may take"
+	causeCut       cause = "the answer ended early: the plan reset its connection"
 	// causeCould is the one that must not be: a token could still have been valid.
 	causeCould cause = "503 though a token could still have been valid"
 	// causeUnexplained: nothing was broken that is why there is no token.
@@ -132,6 +134,8 @@ func judge(a attempt, s scene) verdict {
 		return verdict{cause: cause502}
 	case a.status == http.StatusGatewayTimeout && a.proxyError != "" && slices.Contains(met, onLink(blackHole, toAPI)):
 		return verdict{cause: cause504}
+	case a.status == http.StatusGatewayTimeout && a.proxyError != "" && slices.Contains(met, paused):
+		return verdict{cause: cause504Paused}
 	}
 	return wrong(a, fmt.Sprintf("status %d, Proxy-Status %q: %s", a.status, a.proxyError, a.body))
 }

@@ -63,6 +63,8 @@ func TestEveryAnswerHasACause(t *testing.T) {
 		"502 while they are slow":               {answered(502, "connection_terminated"), stage{here: []kind{onLink(latency, toAPI)}}, causeWrong, true},
 		"502 of the upstream":                   {answered(502, ""), stage{here: []kind{resetAPI}}, causeWrong, true},
 		"504 in a black hole":                   {answered(504, "http_response_timeout"), stage{here: []kind{held}}, cause504, false},
+		"504 after a pause":                     {answered(504, "http_response_timeout"), stage{here: []kind{paused}}, cause504Paused, false},
+		"504 of the upstream after a pause":     {answered(504, ""), stage{here: []kind{paused}}, causeWrong, true},
 		"504 while connections are reset":       {answered(504, "http_response_timeout"), stage{here: []kind{resetAPI}}, causeWrong, true},
 		"refused, the process is dead":          {failedWith(notReached), stage{here: []kind{killed}}, causeGone, false},
 		"refused, another process is dead":      {failedWith(notReached), stage{anywhere: []kind{killed}}, causeWrong, true},

@@ -32,8 +32,13 @@ func (i *issue) goodAt(now time.Duration) bool {
 	return now >= i.issued && now < i.expires && (dead == 0 || now < dead)
 }
 
-// good reports whether it was good from first to last.
-func (i *issue) good(first, last time.Duration) bool { return i.goodAt(first) && i.goodAt(last) }
+// good reports whether it was good from first to last, and a moment longer:
+// attache and the vendor do not begin to count at the same instant.
+func (i *issue) good(first, last time.Duration) bool {
+	return i.goodAt(first) && i.goodAt(last+moment)
+}
+
+const moment = 100 * time.Millisecond
 
 // account is what the vendor knows of one token of one user.
 type account struct {
