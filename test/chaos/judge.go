@@ -14,14 +14,11 @@ type cause string
 
 const (
 	causeNone cause = "" // it did not
-	// causeGone: the plan killed the process. A balancer sends the request to
-	// another one.
-	causeGone cause = "the process was killed; another one got the request"
-	// causeLost: as causeGone, but there was no other one.
-	causeLost cause = "processes were killed, however often another one was tried"
-	// causeAlone: as causeGone, but the process has a file of its own, and there
-	// is nobody who could take over.
-	causeAlone cause = "the process with a file was killed, and it is the only one"
+	// causeGone: the plan killed the process. The request is sent again, to another
+	// one if there is one.
+	causeGone cause = "the process was killed; the request was sent again"
+	// causeLost: as causeGone, and sending again did not help.
+	causeLost cause = "processes were killed, however often it was tried again"
 	// The API was broken by the plan.
 	cause502 cause = "502: the plan reset or held connections to the API"
 	cause504 cause = "504: the plan held what was sent to the API"

@@ -60,6 +60,10 @@ const (
 	clientPatience = 20 * time.Second
 	// tries is how often a balancer sends a request that met no living process.
 	tries = 4
+	// triesAlone and pauseAlone are how an application asks for the one process
+	// with a file, until it is back.
+	triesAlone = 100
+	pauseAlone = 100 * time.Millisecond
 )
 
 func startLoad(w *world, rate float64, wanted int64) *load {
@@ -112,7 +116,7 @@ func (l *load) work(p, k int, each time.Duration) {
 }
 
 // send makes one request, as a balancer does: if the process cannot be reached or
-// goes away, another one gets it.
+// goes away, another one gets it. Of those with a file there is no other one.
 func (l *load) send(p *process, id string, r *rand.Rand) {
 	path, account, user := l.choose(p, r)
 	body := ""
@@ -123,16 +127,17 @@ func (l *load) send(p *process, id string, r *rand.Rand) {
 	for try := 1; ; try++ {
 		a := l.try(p, id, path, account, user, body)
 		v := l.w.judge(a)
-		gone := v.cause == causeGone
-		if gone && p.file != "" {
-			v.cause = causeAlone
-		}
-		if !gone || try == tries || p.file != "" {
+		alone := p.file != ""
+		switch {
+		case v.cause == causeGone && alone && try < triesAlone:
+			time.Sleep(pauseAlone)
+		case v.cause == causeGone && !alone && try < tries:
+			p = l.w.another(p, r)
+		default:
 			l.w.record.end(a, v, try)
 			return
 		}
-		l.w.record.again(a, try)
-		p = l.w.another(p, r)
+		l.w.record.again(try)
 	}
 }
 

@@ -83,7 +83,7 @@ func picture(r *result) string {
   <style>%s  </style>
   <rect class="ground" x="0.5" y="0.5" width="%d" height="%d" rx="14"/>
   <text class="title" x="24" y="40">%s requests while everything breaks</text>
-  <text class="note" x="24" y="64">%s. Every failure has a cause in the plan; the table counts them.</text>
+  <text class="note" x="24" y="64">%s. The table says why they failed.</text>
 `, pictureWidth, height, pictureWidth, height, html.EscapeString(described(r)), pictureStyle, pictureWidth-1, height-1, thousands(r.Requests), html.EscapeString(described(r)))
 	x := func(at float64) float64 { return plotLeft + at/seconds*plotWidth }
 	width := plotWidth / seconds

@@ -84,7 +84,7 @@ func TestTheTerminalIs80Wide(t *testing.T) {
 		r.Causes[without(k)] = 1
 		r.Reasons[string(k)] = 1
 	}
-	for _, c := range []cause{causeLost, causeAlone, cause502, cause504, causeCut, causeCould, causeUnexplained, causeWrong} {
+	for _, c := range []cause{causeLost, cause502, cause504, causeCut, causeCould, causeUnexplained, causeWrong} {
 		r.Causes[c] = 123456
 	}
 	for line := range strings.Lines(r.text()) {

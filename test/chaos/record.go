@@ -17,7 +17,7 @@ type record struct {
 	late     int64 // of good: after more than a second
 	slowest  time.Duration
 	direct   int64 // requests whose first attempt failed
-	moved    int64 // requests that met a killed process and went to another
+	moved    int64 // requests that met a killed process and were sent again
 	causes   map[cause]int64
 	mistakes []string // of those that must not be, the first
 	seconds  []second
@@ -55,7 +55,7 @@ func (r *record) stop() {
 }
 
 // again notes an attempt that another follows.
-func (r *record) again(_ attempt, try int) {
+func (r *record) again(try int) {
 	if try > 1 {
 		return
 	}

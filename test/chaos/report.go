@@ -55,7 +55,7 @@ func (r *result) rows() []row {
 		rows = append(rows, row{"  " + string(c), thousands(r.Causes[c])})
 	}
 	if r.Direct != r.failed() || r.Moved > 0 {
-		rows = append(rows, row{"without a balancer", thousands(r.Direct)})
+		rows = append(rows, row{"failed without a balancer or a second try", thousands(r.Direct)})
 	}
 	rows = append(rows,
 		row{"refused by the vendor, repaired", thousands(r.Refused)},
