@@ -49,6 +49,7 @@ func (p *process) start() error {
 	if p.clock != "" {
 		cmd.Env = append(cmd.Env, clockVariable+"="+p.clock)
 	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // with the bench
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("attache does not start: %w", err)
 	}

@@ -43,6 +43,7 @@ func (r *redisServer) start() error {
 	_, port, _ := net.SplitHostPort(r.address)
 	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--requirepass", redisPassword,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "always", "--logfile", filepath.Join(r.dir, "log"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // with the bench
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("redis-server does not start: %w", err)
 	}

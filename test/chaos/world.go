@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
@@ -26,6 +28,7 @@ type world struct {
 	record    *record
 	events    chan string // what the timeline says
 	disks     []*disk
+	leave     func() // has a signal leave the disks alone from then on
 }
 
 // now is the time since the world was made, by the monotonic clock.
@@ -40,6 +43,7 @@ func newWorld(p *part, dir string, b binaries, ports *ports) (*world, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	w.leave = cleanUp(w)
 	w.vendor = &vendor{now: w.now, ledger: newLedger(), life: p.life, explain: w.explainLogin, forgiving: p.memory}
 	w.vendor.fate.breakage = p.breakage
 	w.record = newRecord(w.now)
@@ -138,10 +142,35 @@ func (w *world) close() error {
 		w.redis.kill(false)
 	}
 	w.vendor.close()
+	w.leave()
 	for _, d := range w.disks {
 		d.unmount()
 	}
 	return errors.Join(wrong...)
+}
+
+// cleanUp has a signal unmount the disks and end the bench; its processes end
+// with it. The function that it returns takes that back.
+func cleanUp(w *world) (leave func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+		case <-signals:
+			for _, p := range w.processes {
+				if p.disk != nil {
+					p.disk.unmount()
+				}
+			}
+			os.Exit(130)
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
 }
 
 // another returns a process that a balancer sends a request to instead.
