@@ -43,10 +43,15 @@ func configure(p *process, redis, login, api string, w *world) error {
 			store = strings.TrimSuffix(store, "}") + fmt.Sprintf(", namespace: n%d}", p.id)
 		}
 	}
+	level := "info"
+	if w.part.debug {
+		level = "debug"
+	}
 	text := fmt.Sprintf(`
-listen: %s
-admin: %s
-store: %s
+log: {level: %[12]s}
+listen: %[1]s
+admin: %[2]s
+store: %[3]s
 drain: {delay: 0s}
 credentials:
   chat:
@@ -74,7 +79,7 @@ routes:
   - {path: /users/, upstream: "http://%[10]s/users/", use: [users], timeout: {dial: 2s, response_header: 3s}}
   - {path: /corp/, upstream: "http://%[10]s/corp/", use: [corp], timeout: {dial: 2s, response_header: 3s}}
   - {path: /session/, upstream: "http://%[10]s/session/", use: [session], timeout: {dial: 2s, response_header: 3s}}
-`, p.address, p.admin, store, vendorURL, secret, shop, login, client, firstRefresh+client, api, !w.part.memory)
+`, p.address, p.admin, store, vendorURL, secret, shop, login, client, firstRefresh+client, api, !w.part.memory, level)
 	if err := os.WriteFile(key, []byte("a-key-of-the-bench-with-more-than-32-characters"), 0o600); err != nil {
 		return err
 	}

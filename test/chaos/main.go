@@ -26,6 +26,7 @@ type options struct {
 	page      string
 	picture   string
 	memory    bool
+	debug     bool
 	breakage  string
 }
 
@@ -52,6 +53,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.page, "page", "", "the page that results are written into")
 	f.StringVar(&o.picture, "picture", "", "the picture of the soak that is written")
 	f.BoolVar(&o.memory, "memory", false, "one process that shares nothing: a test of the bench itself, with --parts steady")
+	f.BoolVar(&o.debug, "debug", false, "have the processes log everything")
 	f.StringVar(&o.breakage, "break", "", "make a mistake that the bench must find: "+strings.Join(breakages(), ", "))
 	if err := f.Parse(args); err != nil {
 		return o, err

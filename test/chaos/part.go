@@ -27,6 +27,7 @@ type part struct {
 	times    int
 	always   []kind // faults for the whole part
 	memory   bool   // no shared store; for tests of the bench
+	debug    bool // the processes log everything
 	breakage string
 }
 
@@ -75,7 +76,7 @@ func parts(o options) []*part {
 			rate: min(200, o.rate), length: scale(50*time.Second, 9*time.Second), life: short, families: files, times: times(3, 1)},
 	}
 	for i, p := range all {
-		p.seed, p.breakage, p.memory = o.seed+uint64(i), o.breakage, o.memory
+		p.seed, p.breakage, p.memory, p.debug = o.seed+uint64(i), o.breakage, o.memory, o.debug
 	}
 	return all
 }
