@@ -27,7 +27,7 @@ type part struct {
 	times    int
 	always   []kind // faults for the whole part
 	memory   bool   // no shared store; for tests of the bench
-	debug    bool // the processes log everything
+	debug    bool   // the processes log everything
 	breakage string
 }
 
