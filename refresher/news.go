@@ -113,8 +113,8 @@ func (in *Instance) unlist(key StoreKey) {
 	if key == (StoreKey{}) {
 		return
 	}
-	if n := in.engine.news; n != nil {
-		n.byKey.CompareAndDelete(key, in)
+	if n := in.engine.news; n != nil && !in.pool().def.Local && !n.byKey.CompareAndDelete(key, in) {
+		return // another instance has the key by now
 	}
 	if f, ok := in.backing().(Forgetter); ok {
 		f.Forget(key)

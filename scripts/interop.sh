@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the suites of test/interop against the binary, and compares
 # docs/conformance.md with what they found; those of test/deploy, which check the
-# examples for Kubernetes, systemd and Compose; and the tests of the fault bench
-# short. With UPDATE=1 that page and the copies of the alerting rules are written.
+# examples for Kubernetes, systemd and Compose; and the tests of the fault bench.
+# With UPDATE=1 that page and the copies of the alerting rules are written.
 # Arguments go to `go test`, such as -run TestGRPC.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -135,9 +135,6 @@ func (d *disk) read() (logContent, error) {
 		return logContent{}, fmt.Errorf("the store: %w", err)
 	}
 	info, err := f.Stat()
-	if err == nil && info.Mode().Perm()&0o077 != 0 && renameOpen {
-		err = f.Chmod(0o600)
-	}
 	var data []byte
 	if err == nil && info.Size() <= maxFile {
 		data, err = io.ReadAll(io.LimitReader(f, maxFile))
@@ -153,6 +150,12 @@ func (d *disk) read() (logContent, error) {
 	if content.foreign {
 		f.Close()
 		return logContent{}, fmt.Errorf("%s is no store of attache, and stays as it is: name another path, or move the file away", d.path)
+	}
+	if info.Mode().Perm()&0o077 != 0 && renameOpen {
+		if err := f.Chmod(0o600); err != nil {
+			f.Close()
+			return logContent{}, fmt.Errorf("the store: %w", err)
+		}
 	}
 	d.f, d.size = f, content.end
 	switch {
