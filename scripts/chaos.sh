@@ -18,5 +18,6 @@ for arg in "$@"; do
 	esac
 done
 mkdir -p "$build/tools"
-(cd test/chaos && go build -o "$OLDPWD/$build/tools/chaos" .)
+build=$(cd "$build" && pwd)
+(cd test/chaos && go build -o "$build/tools/chaos" .)
 exec "$build/tools/chaos" --dir "$build/chaos" "${page[@]}" "$@"

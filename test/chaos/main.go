@@ -111,7 +111,7 @@ func run(args []string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "chaos: seed %d; logs and timelines in %s\n", o.seed, o.dir)
-	b, err := build(o.dir)
+	b, err := build(o.dir, slices.ContainsFunc(all, func(p *part) bool { return p.clocks > 0 }))
 	if err != nil {
 		return err
 	}
@@ -150,8 +150,9 @@ func (o options) chosen() ([]*part, error) {
 	return some, nil
 }
 
-func build(dir string) (b binaries, err error) {
-	if b.plain, err = buildAttache(dir, false); err != nil {
+// build builds attache, and where that is needed the one whose clock can be set.
+func build(dir string, clocks bool) (b binaries, err error) {
+	if b.plain, err = buildAttache(dir, false); err != nil || !clocks {
 		return b, err
 	}
 	b.clock, err = buildAttache(dir, true)
