@@ -70,6 +70,7 @@ type Instance struct {
 	success    time.Time // of the last login, by the wall clock
 	storeKey   StoreKey  // the instance is listed for; zero: not yet
 	tokenKey   StoreKey  // of the token in service; zero: it is not to be stored
+	formerly   uint64    // number of the token in service before a store had it numbered anew; 0: none
 	stored     uint64    // generation that the store was last seen to hold for tokenKey
 	refusals   refusals
 	ownValue   secret.String // what a login of this process saved last

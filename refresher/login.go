@@ -121,8 +121,9 @@ func (in *Instance) succeed(got outcome) {
 	saved := got.token.Generation
 	got.token.Generation = max(saved, in.number(got.token, 0))
 	notUntil := in.noteSame(got.token, now)
+	formerly := in.formerNumber(got)
 	children := in.publish(got.token)
-	in.notUntil = notUntil
+	in.notUntil, in.formerly = notUntil, formerly
 	in.forgetSave()
 	if got.unsaved || got.token.Generation != saved {
 		in.planSave(now, got.unsaved)
@@ -172,6 +173,7 @@ func (in *Instance) noteSame(t Token, now time.Time) time.Time {
 func (in *Instance) publish(t Token) []*Instance {
 	e := in.engine
 	t.memo = newMemo()
+	in.formerly = 0
 	in.cur.Store(&current{token: t, usable: true})
 	in.setDue()
 	in.wantedFrom = int64(time.Since(e.epoch))

@@ -141,7 +141,7 @@ func TestLowerNumberAfterALoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFaultyStore(t)
 		src := numbered(t, time.Hour)
-		in, _ := sharing(t, store, src, refresher.Policy{})
+		in, _ := sharing(t, quiet{store}, src, refresher.Policy{})
 		wantRejection(t, in, rt.WantToken(t, in, "v1"), "r", refresher.Renewing)
 		rt.WantToken(t, in, "v2")
 		time.Sleep(time.Minute)
@@ -269,5 +269,52 @@ func TestLoginIsOvertaken(t *testing.T) {
 		synctest.Wait()
 		rt.WantToken(t, in, "peer")
 		src.WantCalls(1)
+	})
+}
+
+// A store that lost the last save alone, as in a fail-over, gets it back: whoever
+// starts next would use what that one replaced.
+func TestLastSaveIsPutBack(t *testing.T) {
+	for _, rotates := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newFaultyStore(t)
+			in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{Rotates: rotates})
+			rt.WantToken(t, in, "v1")
+			before, err := store.MemoryStore.Load(t.Context(), store.key())
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			wantRejection(t, in, rt.Token(t, in), "r", refresher.Renewing)
+			rt.WantToken(t, in, "v2")
+			time.Sleep(time.Minute)
+			store.Forget(store.key())
+			if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{}, before.Token); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			store.want(t, "v2", 2)
+			rt.WantToken(t, in, "v2")
+		})
+	}
+}
+
+// A refusal may name a token by a number that it has no more.
+func TestRefusalByAnOldNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{})
+		old := rt.WantToken(t, in, "v1")
+		time.Sleep(time.Minute)
+		renumbered := old
+		renumbered.Generation = 3
+		if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{Generation: 1}, renumbered); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if tok := rt.WantToken(t, in, "v1"); tok.Generation != 3 {
+			t.Fatalf("generation %d", tok.Generation)
+		}
+		wantRejection(t, in, old, "r", refresher.Renewing)
 	})
 }

@@ -45,11 +45,12 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 			in.storeFailed("load", err)
 			got.broken = err
 		} else {
-			in.putBack(got.key)
+			in.putBack(Stored{}, got.key)
 		}
 		got.stored = 0
 		return false
 	}
+	in.putBack(found, got.key)
 	if found.Rejected {
 		in.refusedElsewhere(t)
 	}
@@ -74,22 +75,23 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	return true
 }
 
-// sameIssue is how far apart two readings of one token's IssuedAt may be: stores
-// may keep it by another clock.
-const sameIssue = time.Second / 2
-
 // putBack has the token in service saved once more if the store had it and has
-// nothing now: whoever starts next would log in, with a refresh token that is used
-// up perhaps.
-func (in *Instance) putBack(key StoreKey) {
+// nothing now, or what was there before: whoever starts next would log in, or use a
+// refresh token that is used up.
+func (in *Instance) putBack(found Stored, key StoreKey) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	cur := in.cur.Load()
 	_, usable := in.peek()
-	if in.stored == 0 || in.tokenKey != key || !usable && !cur.token.Lasting || in.running || in.saving {
+	switch {
+	case in.tokenKey != key || found.Token.Generation >= in.stored || in.running || in.saving || !in.saveAt.IsZero():
+		return // the store has not lost it, or it is about to be saved
+	case !usable && !cur.token.Lasting:
 		return
+	case found.Token.Generation > 0 && !found.Token.IssuedAt.Before(cur.token.IssuedAt):
+		return // somebody has logged in since; see replaces
 	}
-	in.stored = 0
+	in.stored = found.Token.Generation
 	in.planSave(time.Now(), false)
 	in.plan()
 }
@@ -127,9 +129,7 @@ func (in *Instance) refusedElsewhere(t Token) {
 	if cur == nil || !cur.usable || !cur.token.Value.Equal(t.Value) {
 		return
 	}
-	// Another process may have numbered it anew. The same value from another login
-	// is another token.
-	if cur.token.Generation == t.Generation || t.IssuedAt.Sub(cur.token.IssuedAt).Abs() < sameIssue {
+	if cur.token.Generation == t.Generation || cur.token.sameAs(t) {
 		in.takeOut(cur)
 	}
 }
@@ -204,6 +204,9 @@ func (in *Instance) persist(got *outcome, started time.Time, rotates bool) {
 		// What is stored is older, though it has a higher number.
 		got.token, got.adopted, got.replaced = mine.token, false, mine.replaced
 	}
+	in.mu.Lock()
+	got.token.Generation = in.number(got.token, got.stored)
+	in.mu.Unlock()
 	in.storeFailed("save", ErrConflict)
 	got.unsaved = true
 }
@@ -302,11 +305,23 @@ func (in *Instance) adoptStored(got outcome) {
 		in.planSave(time.Now(), false)
 	}
 	in.success = in.engine.now().Round(0)
+	formerly := in.formerNumber(got)
 	children := in.publish(got.token)
+	in.formerly = formerly
 	ev := in.event(Adopted)
 	in.mu.Unlock()
 	in.engine.observe(ev)
 	tell(children)
+}
+
+// formerNumber returns the number of the token in service if the one that is
+// adopted is the same, numbered anew; else 0. It is called with in.mu held.
+func (in *Instance) formerNumber(got outcome) uint64 {
+	cur := in.cur.Load()
+	if !got.adopted || cur == nil || cur.token.Generation == got.token.Generation || !cur.token.sameAs(got.token) {
+		return 0
+	}
+	return cur.token.Generation
 }
 
 // endSave notes what became of a save; nil: nothing.

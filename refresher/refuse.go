@@ -30,7 +30,7 @@ func (in *Instance) Reject(t Token, c Cause) Rejection {
 func (in *Instance) reject(t Token, c Cause, now time.Time) Rejection {
 	cur := in.cur.Load()
 	switch {
-	case cur == nil || cur.token.Generation != t.Generation || !cur.usable:
+	case cur == nil || !cur.usable || t.Generation != cur.token.Generation && (t.Generation != in.formerly || !t.sameAs(cur.token)):
 		return Stale
 	case now.Before(in.passing), in.logins.free(now, in.policy().MaxPerHour).After(now), in.unsaved > 0 && in.mustSave():
 		return OverBudget

@@ -46,6 +46,17 @@ func (t Token) Lifetime() time.Duration {
 	return t.ExpiresAt.Sub(t.IssuedAt)
 }
 
+// sameIssue is how far apart two readings of one token's IssuedAt may be: stores
+// may keep it by another clock.
+const sameIssue = time.Second / 2
+
+// sameAs reports whether t is u, though perhaps under another number: what a store
+// lost, or what two processes numbered alike, is numbered anew. A login that
+// returns the same value comes later.
+func (t Token) sameAs(u Token) bool {
+	return t.Value.Equal(u.Value) && t.IssuedAt.Sub(u.IssuedAt).Abs() < sameIssue
+}
+
 // memo is a short immutable list of texts that were rendered from one token.
 type memo struct {
 	key  any
