@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -155,9 +156,16 @@ func (r *Redis) Load(ctx context.Context, key refresher.StoreKey) (refresher.Sto
 				unreadable = found.mark
 			}
 			r.tellUnreadable(key, name, found)
-		case found.stored.Token.Generation > best.Token.Generation:
+		case from < 0 || found.stored.Token.Generation > best.Token.Generation:
 			best, from = found.stored, i
-		case found.stored.Token.Generation == best.Token.Generation:
+		case found.stored.Token.Generation < best.Token.Generation:
+		case !found.stored.Token.Value.Equal(best.Token.Value):
+			// Saved at the same moment under two keys. All processes, whatever
+			// the order of their keys, have to take the same one.
+			if bytes.Compare(name[:], names[from][:]) < 0 {
+				best, from = found.stored, i
+			}
+		default:
 			best.Rejected = best.Rejected || found.stored.Rejected
 		}
 	}
@@ -175,14 +183,24 @@ func (r *Redis) Load(ctx context.Context, key refresher.StoreKey) (refresher.Sto
 	return best, nil
 }
 
-// Save implements [refresher.Store].
+// Save implements [refresher.Store]. While keys are changed, two processes whose
+// first keys differ can both save in one moment; [Redis.Load] has them agree.
 func (r *Redis) Save(ctx context.Context, key refresher.StoreKey, guard refresher.Guard, t refresher.Token) error {
 	expected := r.unreadable(key)
 	if guard.Generation != 0 {
 		expected = strconv.FormatUint(guard.Generation, 10)
 	}
-	name := r.namesOf(key)[0]
-	err := r.write(ctx, name, expected, guard.Epoch, refresher.Stored{Token: t}, true)
+	names := r.namesOf(key)
+	for _, name := range names[1:] { // a process with other keys may have saved there
+		found, err := r.read(ctx, name)
+		if err != nil {
+			return err
+		}
+		if found.mark != "" && found.problem == nil && found.stored.Token.Generation > guard.Generation {
+			return refresher.ErrConflict
+		}
+	}
+	err := r.write(ctx, names[0], expected, guard.Epoch, refresher.Stored{Token: t}, true)
 	if err == nil {
 		r.setUnreadable(key, "")
 	}
@@ -256,7 +274,7 @@ func keepFor(t refresher.Token, now time.Time) time.Duration {
 	if t.Lasting || t.ExpiresAt.IsZero() {
 		return redisForever
 	}
-	return max(0, t.ExpiresAt.Sub(now)) + redisGrace
+	return min(max(0, t.ExpiresAt.Sub(now)), redisForever) + redisGrace
 }
 
 // strange is the error of a reply that no script gives.

@@ -118,6 +118,7 @@ func TestKeepFor(t *testing.T) {
 		"an hour":   {refresher.Token{ExpiresAt: now.Add(time.Hour)}, 2 * time.Hour},
 		"expired":   {refresher.Token{ExpiresAt: now.Add(-time.Hour)}, time.Hour},
 		"no expiry": {refresher.Token{}, redisForever},
+		"far away":  {refresher.Token{ExpiresAt: now.Add(290 * 365 * 24 * time.Hour)}, redisForever + time.Hour},
 		"lasting":   {refresher.Token{ExpiresAt: now.Add(-time.Hour), Lasting: true}, redisForever},
 	}
 	for name, test := range tests {

@@ -97,12 +97,13 @@ return 'done'`)
 
 	// redisAcquire: the owner, how long in milliseconds, how long to remember the
 	// epoch. It returns the epoch: the time in microseconds, so that it rises
-	// though Redis has lost the one before, or one more than that one.
+	// though Redis has lost the one before, or one more than that one. A lease that
+	// never ends is nobody's: somebody restored or copied it without its time.
 	redisAcquire = redisclient.NewScript(`
 local owner = redis.call('GET', KEYS[1])
 local last = redis.call('GET', KEYS[2])
 if owner == ARGV[1] and last then return last end
-if owner then return 'held' end
+if owner and redis.call('PTTL', KEYS[1]) ~= -1 then return 'held' end
 local t = redis.call('TIME')
 local epoch = t[1] * 1000000 + t[2]
 last = tonumber(last or '')

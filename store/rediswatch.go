@@ -20,12 +20,13 @@ const (
 
 // Watch implements [refresher.Watcher].
 func (r *Redis) Watch(ctx context.Context, changed func(refresher.StoreKey)) {
-	wait, told := watchFirst, false
+	wait, told, since := watchFirst, false, time.Time{}
 	joined := func() {
+		since = time.Now()
 		if told {
 			r.log.Info("announcements of tokens are heard again", "store", r.String())
 		}
-		wait, told = watchFirst, false
+		told = false
 		for _, key := range r.loaded() {
 			changed(key)
 		}
@@ -40,6 +41,10 @@ func (r *Redis) Watch(ctx context.Context, changed func(refresher.StoreKey)) {
 		if ctx.Err() != nil {
 			return
 		}
+		if !since.IsZero() && time.Since(since) > watchMost {
+			wait = watchFirst // it worked for a while
+		}
+		since = time.Time{}
 		if !told {
 			told = true
 			r.log.Warn("announcements of tokens by other processes are not heard; their tokens are still found when one is needed", "error", err)
