@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"attache/internal/exchange"
 	"attache/internal/yamldoc"
@@ -92,6 +93,9 @@ func checkUpstream(text string, allow []UpstreamPattern) (*url.URL, error) {
 	switch {
 	case err != nil || u.Opaque != "" || u.Host == "":
 		return nil, errors.New("the upstream that the token's outputs make is no URL")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		// Some of these have an ASCII letter as their lower case.
+		return nil, errors.New("the upstream that the token's outputs make has a host that is not ASCII")
 	case u.User != nil || strings.ContainsAny(text, "?#"):
 		return nil, errors.New("the upstream that the token's outputs make is more than scheme, host and path")
 	case !strings.HasSuffix(text, u.EscapedPath()) || !upstreamPath.MatchString(u.EscapedPath()) || exchange.HasDotSegment(u.EscapedPath()):

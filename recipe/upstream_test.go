@@ -57,7 +57,7 @@ func TestUpstreamPatterns(t *testing.T) {
 // what the configuration allows.
 func TestUpstreamOfTokens(t *testing.T) {
 	allow := []UpstreamPattern{}
-	for _, text := range []string{"https://*.example.com", "https://one.example.org:8443", "http://127.0.0.1:9000"} {
+	for _, text := range []string{"https://*.example.com", "https://one.example.org:8443", "http://127.0.0.1:9000", "https://kube.example.net"} {
 		p, why := pattern(t, text)
 		if why != "" {
 			t.Fatal(why)
@@ -84,7 +84,7 @@ func TestUpstreamOfTokens(t *testing.T) {
 		"https://u:p@a.example.com", "https://a.example.com?x=1", "https://a.example.com#f", "https://a.example.com/../x",
 		"https://a.example.com/%2e%2e/x", "https://a.example.com/x y", "https://a.example.com/\r\nHost: evil",
 		"https://a.example.com\r\n", "https://a\x00.example.com", "https://.example.com", "https://a..example.com",
-		"https://[::1].example.com", "https://é.example.com", "http://127.0.0.1", "http://127.0.0.1:9001",
+		"https://[::1].example.com", "https://é.example.com", "https://\u212aube.example.net", "https://%E2%84%AAube.example.net", "https://a.example.\u212aom", "http://127.0.0.1", "http://127.0.0.1:9001",
 		"http://[::ffff:127.0.0.1]:9000", "http://0x7f000001:9000", "http://localhost:9000", "unix:/run/app.sock", "file:///etc/passwd",
 		"HTTPS://127.0.0.1:9000", "https://" + strings.Repeat("a", 300) + ".example.com",
 	} {

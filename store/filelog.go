@@ -104,11 +104,11 @@ func readLog(data []byte) logContent {
 		c.torn = len(data) > 0
 		return c
 	}
-	at := 0
+	at, effort := 0, 4*len(data)+maxFrame
 	switch {
 	case !bytes.HasPrefix(data, []byte(logMagic)) || len(data) < logHeader:
 		c.damage = damagedHeader
-		if at = findFrame(data, 0); at < 0 {
+		if at = findFrame(data, 0, &effort); at < 0 {
 			c.foreign = !bytes.HasPrefix([]byte(logMagic), data[:min(len(data), len(logMagic))])
 			return c
 		}
@@ -126,7 +126,7 @@ func readLog(data []byte) logContent {
 			c.end = int64(at)
 			continue
 		}
-		next := findFrame(data, at+1)
+		next := findFrame(data, at+1, &effort)
 		switch {
 		case next >= 0:
 			c.damage = damagedMiddle
@@ -183,8 +183,10 @@ func frameAt(data []byte) (body []byte, ok bool) {
 	return body, crc32.Checksum(body, castagnoli) == binary.BigEndian.Uint32(data[8:])
 }
 
-// findFrame returns where the next whole frame begins, or -1.
-func findFrame(data []byte, from int) int {
+// findFrame returns where the next whole frame begins, or -1. effort is how many
+// bytes may still be looked into, and is used up: a file made for it could have
+// every part of it looked into once for each other part.
+func findFrame(data []byte, from int, effort *int) int {
 	mark := binary.BigEndian.AppendUint32(nil, frameMark)
 	for at := from; at < len(data); at++ {
 		next := bytes.Index(data[at:], mark)
@@ -192,6 +194,13 @@ func findFrame(data []byte, from int) int {
 			return -1
 		}
 		at += next
+		n, ok := headAt(data[at:])
+		if !ok {
+			continue
+		}
+		if *effort -= n; *effort < 0 {
+			return -1
+		}
 		if _, ok := frameAt(data[at:]); ok {
 			return at
 		}

@@ -94,8 +94,9 @@ func New(o Options) (*Client, error) {
 			secrets = append(secrets, password, "(hidden)")
 		}
 	}
+	hide := strings.NewReplacer(secrets...)
 	return &Client{
-		client: connect(o, at), hosts: strings.Join(at.hosts, ", "), hide: strings.NewReplacer(secrets...),
+		client: connect(o, at, hide), hosts: strings.Join(at.hosts, ", "), hide: hide,
 		timeout: o.Timeout, silence: listenSilence, gates: newGates(o.Pause, o.Cluster),
 	}, nil
 }
@@ -259,15 +260,19 @@ func Answered(err error) bool {
 	return ok
 }
 
-// explain says whose error it is. What Redis replies may repeat what it was
-// sent.
+// shown is as much of an error reply as is told. It may repeat what was sent.
+func shown(reply redis.Error, hide *strings.Replacer) string {
+	text := hide.Replace(reply.Error())
+	return text[:min(len(text), maxReply)]
+}
+
+// explain says whose error it is.
 func (c *Client) explain(err error) error {
 	if err == nil {
 		return nil
 	}
 	if reply, ok := errors.AsType[redis.Error](err); ok {
-		text := c.hide.Replace(reply.Error())
-		err = &answer{text[:min(len(text), maxReply)]}
+		err = &answer{shown(reply, c.hide)}
 	}
 	return fmt.Errorf("ask Redis at %s: %w", c.hosts, err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,6 +15,9 @@ const (
 	idleTime = time.Minute
 	// keptIdle is how many unused connections are kept.
 	keptIdle = 2
+	// masterTime is how long a connection to a master is used: one that was cut off
+	// from its Sentinels does not know that it is none any more.
+	masterTime = 30 * time.Second
 	// redirects is how often a cluster may send an operation elsewhere. The
 	// library counts other repetitions as well; the time of an operation is bounded.
 	redirects = 3
@@ -25,17 +29,16 @@ const (
 	noRetries = -1
 )
 
-func connect(o Options, at place) client {
+func connect(o Options, at place, hide *strings.Replacer) client {
 	dial := dialer(o, at)
 	switch {
 	case o.Master != "":
-		return redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: o.Master, SentinelAddrs: at.hosts,
-			SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword.Reveal(),
-			Username: at.username, Password: at.password, DB: at.database,
-			Dialer: dial, OnConnect: introduce, Protocol: resp, DisableIdentity: true,
-			MaxRetries: noRetries, DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, ContextTimeoutEnabled: true,
-			PoolSize: o.Connections, PoolTimeout: o.Timeout, MaxIdleConns: keptIdle, ConnMaxIdleTime: idleTime,
+		s := &sentinels{hosts: at.hosts, master: o.Master, options: o, dial: dial, hide: hide}
+		return redis.NewClient(&redis.Options{
+			Addr: "the master " + o.Master, Username: at.username, Password: at.password, DB: at.database,
+			Dialer: s.dialMaster, OnConnect: introduce, Protocol: resp, DisableIdentity: true,
+			MaxRetries: noRetries, DialTimeout: 2 * o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, ContextTimeoutEnabled: true,
+			PoolSize: o.Connections, PoolTimeout: o.Timeout, MaxIdleConns: keptIdle, ConnMaxIdleTime: idleTime, ConnMaxLifetime: masterTime,
 		})
 	case o.Cluster:
 		return redis.NewClusterClient(&redis.ClusterOptions{
