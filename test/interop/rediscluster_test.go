@@ -141,8 +141,8 @@ logfile %s.log
 	record(t, suite{name: "tokens in Redis behind a Sentinel, with a failover", tests: 1, passed: 1})
 }
 
-// startCluster starts a cluster of three masters.
-func startCluster(t *testing.T) (addresses []string, nodes []*redisProcess) {
+// startCluster starts a cluster of three masters with these arguments.
+func startCluster(t *testing.T, args ...string) (addresses []string, nodes []*redisProcess) {
 	t.Helper()
 	for range 3 {
 		address := freeAddress(t)
@@ -150,8 +150,8 @@ func startCluster(t *testing.T) (addresses []string, nodes []*redisProcess) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodes = append(nodes, runRedis(t, "--port", portOf(address), "--cluster-port", bus, "--cluster-enabled", "yes",
-			"--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"))
+		nodes = append(nodes, runRedis(t, append([]string{"--port", portOf(address), "--cluster-port", bus, "--cluster-enabled", "yes",
+			"--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"}, args...)...))
 		awaitRedis(t, redis.Options{Addr: address})
 		addresses = append(addresses, address)
 	}
@@ -162,6 +162,13 @@ func startCluster(t *testing.T) (addresses []string, nodes []*redisProcess) {
 		mustAsk(t, at, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
 		mustAsk(t, at, "CLUSTER", "MEET", "127.0.0.1", portOf(addresses[0]), bus)
 	}
+	awaitCluster(t, addresses)
+	return addresses, nodes
+}
+
+// awaitCluster waits until all nodes serve all slots.
+func awaitCluster(t *testing.T, addresses []string) {
+	t.Helper()
 	for _, address := range addresses {
 		await(t, "the cluster", func(ctx context.Context) error {
 			info, err := asks(ctx, redis.Options{Addr: address}, "CLUSTER", "INFO")
@@ -171,7 +178,6 @@ func startCluster(t *testing.T) (addresses []string, nodes []*redisProcess) {
 			return err
 		})
 	}
-	return addresses, nodes
 }
 
 // TestStoreInCluster holds the store against a cluster, whose slots move and of
