@@ -18,7 +18,7 @@ import (
 // TestRedisRightsAreNeeded takes one permission after the other from the user of
 // docs/stores.md: none is there without need.
 func TestRedisRightsAreNeeded(t *testing.T) {
-	address, acl := freeAddress(t), aclOfDocs(t)
+	address, acl := freeAddress(t), aclOfDocs(t, "attache")
 	runRedis(t, "--port", portOf(address), "--requirepass", "an-admin")
 	admin := redis.Options{Addr: address, Password: "an-admin"}
 	awaitRedis(t, admin)
@@ -124,10 +124,8 @@ func wantNothingDenied(t *testing.T, o redis.Options) {
 // TestStoreInClusterOfFewRights holds the store against a cluster as the user of
 // docs/stores.md; all nodes are killed meanwhile, and come back.
 func TestStoreInClusterOfFewRights(t *testing.T) {
-	addresses, nodes := startCluster(t, "--appendonly", "yes", "--appendfsync", "always")
-	for _, address := range addresses {
-		allow(t, address)
-	}
+	user := append([]string{"--user", "attache", "on", ">a-password"}, aclOfDocs(t, "attache")...)
+	addresses, nodes := startCluster(t, append(user, "+cluster|slots", "--appendonly", "yes", "--appendfsync", "always")...)
 	o := store.RedisOptions{URLs: urls("redis://attache:a-password@"+addresses[0], "redis://attache:a-password@"+addresses[1]), Cluster: true}
 	passed := contract(t, o, func(t *testing.T) {
 		for _, node := range nodes {
@@ -136,7 +134,6 @@ func TestStoreInClusterOfFewRights(t *testing.T) {
 		for i, node := range nodes {
 			node.start(t)
 			awaitRedis(t, redis.Options{Addr: addresses[i]})
-			allow(t, addresses[i]) // it is in no file
 		}
 		awaitCluster(t, addresses)
 	})
@@ -146,14 +143,4 @@ func TestStoreInClusterOfFewRights(t *testing.T) {
 	if passed && !t.Failed() {
 		record(t, suite{name: "tokens in a Redis cluster with a user of few rights, killed as a whole", tests: 1, passed: 1})
 	}
-}
-
-// allow makes the user of docs/stores.md on a node of a cluster.
-func allow(t *testing.T, address string) {
-	t.Helper()
-	args := []any{"ACL", "SETUSER", "attache", "reset", "on", ">a-password"}
-	for _, rule := range aclOfDocs(t) {
-		args = append(args, rule)
-	}
-	mustAsk(t, redis.Options{Addr: address}, append(args, "+cluster|slots")...)
 }

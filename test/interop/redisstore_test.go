@@ -149,16 +149,16 @@ func TestStoreInRedis(t *testing.T) {
 	}
 }
 
-// aclOfDocs returns the permissions that docs/stores.md tells to give.
-func aclOfDocs(t testing.TB) []string {
+// aclOfDocs returns the permissions that docs/stores.md tells to give to a user.
+func aclOfDocs(t testing.TB, user string) []string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/stores.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`(?m)^    user attache on >PASSWORD (.*)$`).FindSubmatch(page)
+	found := regexp.MustCompile(`(?m)^    user ` + user + ` on >PASSWORD (.*)$`).FindSubmatch(page)
 	if found == nil {
-		t.Fatal("docs/stores.md has no line that begins with user attache")
+		t.Fatalf("docs/stores.md has no line that begins with user %s", user)
 	}
 	return strings.Fields(string(found[1]))
 }
@@ -173,7 +173,7 @@ func TestStoreInRedisWithTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := &tls.Config{RootCAs: poolOf(t, cert), Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	address, acl := freeAddress(t), aclOfDocs(t)
+	address, acl := freeAddress(t), aclOfDocs(t, "attache")
 	runRedis(t, "--port", "0", "--tls-port", portOf(address), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,
 		"--user", "default", "on", ">an-admin", "allkeys", "allchannels", "+@all")
 	admin := redis.Options{Addr: address, Password: "an-admin", TLSConfig: config}
