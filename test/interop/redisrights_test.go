@@ -72,6 +72,9 @@ func useStore(t *testing.T, o store.RedisOptions) error {
 	if err != nil {
 		return fmt.Errorf("acquiring what was released: %w", err)
 	}
+	if _, err := s.Acquire(ctx, key, time.Minute); !errors.Is(err, refresher.ErrHeld) {
+		return fmt.Errorf("acquiring what is held: %w", err)
+	}
 	again.Release()
 	if err := s.Reject(ctx, key, 1); err != nil {
 		return fmt.Errorf("rejecting: %w", err)
