@@ -230,6 +230,16 @@ var rsaKey = sync.OnceValues(func() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), nil
 })
 
+// ecKey returns a private key on P-256 in PEM.
+var ecKey = sync.OnceValues(func() ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), err
+})
+
 var (
 	fileOf  = regexp.MustCompile(`\{file: ([a-z.-]+)\}`)
 	podFile = regexp.MustCompile(`/var/run/secrets/[a-z./-]+`)
@@ -245,10 +255,14 @@ func files(t *testing.T, dir string, text []byte) []byte {
 		}
 	}
 	for _, m := range fileOf.FindAllSubmatch(text, -1) {
-		data := []byte("from-a-file")
+		data := []byte("from-a-file-of-more-than-32-letters")
 		if bytes.HasSuffix(m[1], []byte(".pem")) {
 			var err error
-			if data, err = rsaKey(); err != nil {
+			make := rsaKey
+			if bytes.HasPrefix(m[1], []byte("ec-")) {
+				make = ecKey
+			}
+			if data, err = make(); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -117,7 +117,7 @@ func (m *Metrics) defineTLS() {
 func (m *Metrics) defineProcess(build map[string]string) {
 	ops := []string{"load", "save", "reject", "acquire", "extend"}
 	m.storeOperations = m.counters("attache_store_operations_total",
-		"Operations of the token store that outlives the process. error: it did not answer, and tokens are served all the same. none: it holds no such token. conflict: another process saved one before. held: another process has the right to log in.",
+		"Operations of the token store that outlives the process. error: it did not answer; tokens in memory are served all the same. none: it holds no such token. conflict: another process saved one before. held: another process has the right to log in.",
 		label{"op", ops}, label{"outcome", []string{outcomeOK, outcomeNone, outcomeConflict, outcomeHeld, outcomeError}}).vec()
 	for op, outcomes := range storeOperations() {
 		for _, outcome := range outcomes {

@@ -25,7 +25,8 @@ const (
 	Renewed
 	// Evicted: a keyed instance was idle or made room for another.
 	Evicted
-	// StoreFailed: Op and Err are set; the token is served all the same.
+	// StoreFailed: Op and Err are set; a token that is there is served all the
+	// same.
 	StoreFailed
 	// Revoked: a token that was given up was revoked, or could not be: then Err
 	// is set.

@@ -41,6 +41,9 @@ func logEvent(log *slog.Logger, ev refresher.Event) {
 		attrs = append(attrs, slog.Uint64("generation", ev.Generation), millis("took_ms", ev.Duration), expiry(ev.ExpiresAt))
 	case refresher.Adopted:
 		text = "adopted a token from the store"
+		if !ev.Keyed {
+			level = slog.LevelInfo
+		}
 		attrs = append(attrs, slog.Uint64("generation", ev.Generation), expiry(ev.ExpiresAt))
 	case refresher.LoginFailed:
 		level, text = slog.LevelWarn, "login failed"
@@ -59,7 +62,7 @@ func logEvent(log *slog.Logger, ev refresher.Event) {
 	case refresher.Evicted:
 		text = "dropped an unused instance"
 	case refresher.StoreFailed:
-		level, text = slog.LevelWarn, "the token store failed; the token is served all the same"
+		level, text = slog.LevelWarn, "the token store failed; a token that is in memory is served all the same"
 		attrs = append(attrs, slog.String("op", ev.Op), slog.Any("error", ev.Err))
 	case refresher.Revoked:
 		text = "revoked the token"
