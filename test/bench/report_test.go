@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"attache/internal/machine"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files and the configurations in docs/performance.md")
@@ -39,7 +41,7 @@ func trial() *results {
 	open.Proxies[2].Samples = []sample{wrong, round(30)}
 	return &results{
 		Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Took: 80,
-		Machine:  machine{CPU: "Fast & Furious 3000", Cores: 2, Kernel: "Linux 6.1 amd64", Virtual: true, MemoryBytes: 8e9, LoadBefore: "0.01 0.02 0.03", LoadAfter: "1.00 0.50 0.20"},
+		Machine:  machine.Machine{CPU: "Fast & Furious 3000", Cores: 2, Kernel: "Linux 6.1 amd64", Virtual: true, MemoryBytes: 8e9, LoadBefore: "0.01 0.02 0.03", LoadAfter: "1.00 0.50 0.20"},
 		Settings: settings{Rounds: 2, Seconds: 2.5, Warm: 0.5},
 		Versions: []version{{"nginx", "1.22.1"}, {"attache", "1.0"}, {"Go", "1.26"}},
 		Cases:    []caseResult{{Name: "small", Proxies: proxies(1)}, open},

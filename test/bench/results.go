@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"attache/internal/machine"
 )
 
 // results is all that a run found, as it is kept in build/bench/results.json.
@@ -13,7 +15,7 @@ import (
 type results struct {
 	Started  time.Time
 	Took     float64 // seconds
-	Machine  machine
+	Machine  machine.Machine
 	Settings settings
 	Versions []version
 	Cases    []caseResult
@@ -27,16 +29,6 @@ type settings struct {
 }
 
 type version struct{ Name, Version string }
-
-// machine is where the run was.
-type machine struct {
-	CPU                   string
-	Cores                 int
-	Kernel                string
-	Virtual               bool
-	MemoryBytes           int64
-	LoadBefore, LoadAfter string // one, five and fifteen minutes
-}
 
 type caseResult struct {
 	Name    string

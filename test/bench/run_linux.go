@@ -7,9 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"attache/internal/machine"
 )
 
 // bench is a run.
@@ -37,7 +40,7 @@ func (b *bench) measure(ctx context.Context) (*results, error) {
 	res := &results{
 		Started:  time.Now().UTC().Truncate(time.Second),
 		Settings: settings{Rounds: b.opt.Rounds, Seconds: b.opt.Seconds, Warm: b.opt.Warm},
-		Machine:  describeMachine(),
+		Machine:  machine.Describe(),
 	}
 	if err := b.prepare(res); err != nil {
 		return nil, err
@@ -59,7 +62,7 @@ func (b *bench) measure(ctx context.Context) (*results, error) {
 		b.progress.caseDone(found)
 	}
 	res.Took = time.Since(res.Started).Seconds()
-	res.Machine.LoadAfter = loadAverage()
+	res.Machine.LoadAfter = machine.LoadAverage()
 	return res, errors.Join(err, b.upstream.close())
 }
 
@@ -82,7 +85,7 @@ func (b *bench) prepare(res *results) error {
 			}
 		}
 	}
-	res.Versions = append(res.Versions, version{"Go", goVersion()})
+	res.Versions = append(res.Versions, version{"Go", strings.TrimPrefix(runtime.Version(), "go")})
 	if err := os.MkdirAll(b.opt.Dir, 0o755); err != nil {
 		return err
 	}

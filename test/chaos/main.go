@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"attache/internal/machine"
 )
 
 // options are the flags.
@@ -115,7 +117,7 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	rep := &report{Started: time.Now(), Seed: o.seed, Machine: describeMachine(), Processes: o.processes}
+	rep := &report{Started: time.Now(), Seed: o.seed, Machine: machine.Describe(), Processes: o.processes}
 	ports := &ports{}
 	for _, p := range all {
 		r, err := p.run(o.dir, b, ports, out)

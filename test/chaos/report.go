@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"attache/internal/machine"
 )
 
 // report is what a run of the bench came to.
@@ -15,7 +17,7 @@ type report struct {
 	Took      float64
 	Seed      uint64
 	Processes int
-	Machine   machine
+	Machine   machine.Machine
 	Results   []*result
 }
 

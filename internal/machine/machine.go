@@ -1,4 +1,6 @@
-package main
+// Package machine tells where a bench ran, for the page with its figures. It reads
+// Linux' /proc.
+package machine
 
 import (
 	"os"
@@ -7,12 +9,22 @@ import (
 	"strings"
 )
 
-// describeMachine says where this runs. What cannot be found out stays empty.
-func describeMachine() machine {
+// Machine is where something ran. What cannot be found out is empty.
+type Machine struct {
+	CPU                   string
+	Cores                 int
+	Kernel                string
+	Virtual               bool
+	MemoryBytes           int64
+	LoadBefore, LoadAfter string // one, five and fifteen minutes; see [LoadAverage]
+}
+
+// Describe tells of this machine, with its load as LoadBefore.
+func Describe() Machine {
 	cpu, _ := os.ReadFile("/proc/cpuinfo")
 	memory, _ := os.ReadFile("/proc/meminfo")
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	m := machine{Kernel: "Linux " + strings.TrimSpace(string(kernel)) + " " + runtime.GOARCH, LoadBefore: loadAverage()}
+	m := Machine{Kernel: "Linux " + strings.TrimSpace(string(kernel)) + " " + runtime.GOARCH, LoadBefore: LoadAverage()}
 	m.CPU, m.Cores, m.Virtual = parseCPUInfo(string(cpu))
 	m.MemoryBytes = parseMemTotal(string(memory))
 	return m
@@ -45,11 +57,9 @@ func parseMemTotal(text string) int64 {
 	return 0
 }
 
-// loadAverage returns the averages over one, five and fifteen minutes.
-func loadAverage() string {
+// LoadAverage returns the averages over one, five and fifteen minutes.
+func LoadAverage() string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(text))
 	return strings.Join(fields[:min(len(fields), 3)], " ")
 }
-
-func goVersion() string { return strings.TrimPrefix(runtime.Version(), "go") }
