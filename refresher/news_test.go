@@ -318,3 +318,28 @@ func TestRefusalByAnOldNumber(t *testing.T) {
 		wantRejection(t, in, old, "r", refresher.Renewing)
 	})
 }
+
+// Two processes that logged in without the store number their tokens alike. The
+// later login counts, whichever was saved first.
+func TestLaterLoginCountsAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaultyStore(t)
+		in, _ := sharing(t, store, numbered(t, time.Hour), refresher.Policy{})
+		rt.WantToken(t, in, "v1")
+		store.set(errDown, "load", "save")
+		time.Sleep(48*time.Minute + time.Second)
+		old := rt.WantToken(t, in, "v2") // generation 2, which the store did not take
+		peer := refresher.Token{Value: secret.New("peer"), Generation: 2, IssuedAt: time.Now().Add(-time.Minute), ExpiresAt: time.Now().Add(time.Hour)}
+		if err := store.MemoryStore.Save(t.Context(), store.key(), refresher.Guard{Generation: 1}, peer); err != nil {
+			t.Fatal(err)
+		}
+		store.set(nil)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		store.want(t, "v2", 3)
+		if tok := rt.WantToken(t, in, "v2"); tok.Generation != 3 {
+			t.Errorf("generation %d, want 3", tok.Generation)
+		}
+		wantRejection(t, in, old, "r", refresher.Renewing)
+	})
+}

@@ -277,11 +277,30 @@ func (in *Instance) save() {
 			in.adoptStored(got)
 		}
 		// What is as new as this token stays: the next login finds it.
-		got.unsaved = got.stored < t.Generation
+		got.unsaved = got.stored < t.Generation || in.renumber(t, got)
 	} else {
 		in.storeFailed("save", err)
 	}
 	in.endSave(&got)
+}
+
+// renumber gives the token in service a number above that of the stored one, if
+// that is from an earlier login, whose process numbered it alike while neither
+// heard of the other: of two logins the later one counts. It reports whether the
+// token is to be saved.
+func (in *Instance) renumber(t Token, got outcome) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	cur := in.cur.Load()
+	if cur == nil || cur.token.Generation != t.Generation || got.broken != nil || got.value.IsEmpty() ||
+		got.value.Equal(t.Value) || !got.issued.Before(t.IssuedAt) {
+		return false
+	}
+	in.formerly = t.Generation
+	next := cur.token
+	next.Generation = got.stored + 1
+	in.cur.Store(&current{token: next, usable: cur.usable})
+	return true
 }
 
 // adoptStored publishes a token that the store was found to hold, unless one
