@@ -53,7 +53,6 @@ func (in *Instance) login(j job) {
 	start := time.Now()
 	got := in.obtain(j)
 	got.took = time.Since(start)
-	got.held = got.held || got.adopted && in.knows(got.token)
 	if got.err != nil || got.held {
 		got.release()
 	}
@@ -64,8 +63,10 @@ func (in *Instance) login(j job) {
 		in.fail(j, got)
 	case got.held:
 		in.hold(got.wait)
+	case !in.succeed(got):
+		got.release()
+		in.hold(0)
 	default:
-		in.succeed(got)
 		in.keepLease(&got)
 		got.release() // I/O perhaps: nobody waits for it
 		in.finish()
@@ -105,9 +106,15 @@ func (in *Instance) fetch(j job) (t Token, err error) {
 	return t, err
 }
 
-// succeed publishes the token of a login or of the store; finish must follow.
-func (in *Instance) succeed(got outcome) {
+// succeed publishes the token of a login or of the store; finish must follow. It
+// reports false, and does nothing, if the token of the store is known already: the
+// store told of it.
+func (in *Instance) succeed(got outcome) bool {
 	in.mu.Lock()
+	if got.adopted && in.knows(got.token) {
+		in.mu.Unlock()
+		return false
+	}
 	now := time.Now()
 	repeated := in.repeat
 	in.repeat = nil
@@ -139,6 +146,7 @@ func (in *Instance) succeed(got outcome) {
 	for _, r := range repeated {
 		r.parent.Accepted(r.token, in.asCause())
 	}
+	return true
 }
 
 // finish lets the next login start.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"attache/internal/secret"
 )
 
 const (
@@ -201,6 +203,10 @@ func (in *Instance) persist(got *outcome, started time.Time, rotates bool) {
 		if in.load(context.WithoutCancel(in.engine.ctx), got) && (rotates || !got.token.IssuedAt.Before(started)) {
 			return
 		}
+		if !rotates && in.adoptedSince(started, got.value) {
+			got.token, got.held = Token{}, true
+			return
+		}
 		// What is stored is older, though it has a higher number.
 		got.token, got.adopted, got.replaced = mine.token, false, mine.replaced
 	}
@@ -209,6 +215,15 @@ func (in *Instance) persist(got *outcome, started time.Time, rotates bool) {
 	in.mu.Unlock()
 	in.storeFailed("save", ErrConflict)
 	got.unsaved = true
+}
+
+// adoptedSince reports whether the stored value came into service while the login
+// ran that started then: the store told of it. To load it is no news any more.
+func (in *Instance) adoptedSince(started time.Time, value secret.String) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	t, usable := in.peek()
+	return usable && t.Value.Equal(value) && !t.IssuedAt.Before(started)
 }
 
 // store saves t, also when the engine is ending: a token that was issued is not

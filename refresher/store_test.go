@@ -103,6 +103,7 @@ func TestNewerTokenIsAdopted(t *testing.T) {
 				src := numbered(t, time.Hour)
 				in, events := startStored(t, store, src)
 				rt.WantToken(t, in, "v1")
+				synctest.Wait() // for the look at what was announced
 				store.once(test.when, func() { store.put(t, "peer", 7, time.Hour) })
 				time.Sleep(48 * time.Minute)
 				synctest.Wait()

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -85,17 +87,8 @@ func TestExamples(t *testing.T) {
 func withFiles(t *testing.T, example []byte) string {
 	t.Helper()
 	dir := t.TempDir()
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
 	for _, file := range names(ofFile, example) {
-		text := []byte("from-a-file")
-		if strings.HasSuffix(file, ".pem") {
-			text = key
-		}
-		if err := os.WriteFile(filepath.Join(dir, file), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(fileText(t, file)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,6 +97,31 @@ func withFiles(t *testing.T, example []byte) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// fileText returns what somebody would put into the file of that name.
+func fileText(t *testing.T, name string) string {
+	t.Helper()
+	var private any
+	var err error
+	switch name {
+	case "store-key":
+		return rand.Text() + rand.Text()
+	case "key.pem":
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "ec-key.pem":
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		return "from-a-file"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // names returns what the first group of re matches in text, sorted, each once.
