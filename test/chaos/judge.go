@@ -110,7 +110,7 @@ func judge(a attempt, s scene) verdict {
 		if hasAny(met, killed, fileKilled, fileDamaged) {
 			return verdict{cause: causeGone}
 		}
-		return wrong(a, string(a.failure))
+		return wrong(a, fmt.Sprintf("%s: %s", a.failure, a.body))
 	case cutShort:
 		if hasAny(met, killed, fileKilled, fileDamaged) {
 			return verdict{cause: causeGone}
@@ -118,9 +118,9 @@ func judge(a attempt, s scene) verdict {
 		if brokenAPI(met) {
 			return verdict{cause: causeCut}
 		}
-		return wrong(a, string(a.failure))
+		return wrong(a, fmt.Sprintf("%s: %s", a.failure, a.body))
 	case tooLate:
-		return wrong(a, string(a.failure))
+		return wrong(a, fmt.Sprintf("%s: %s", a.failure, a.body))
 	}
 	switch {
 	case a.right:

@@ -27,7 +27,7 @@ type attempt struct {
 	status     int
 	proxyError string // of Proxy-Status
 	class      string // of a problem of attache
-	body       string // the beginning of an answer that is not right
+	body       string // the beginning of an answer that is not right, or what failed
 	right      bool   // 200 with what was asked for
 }
 
@@ -180,6 +180,8 @@ func (l *load) try(p *process, id, path, account, user, body string) attempt {
 	a.failure = failureOf(err, a.status)
 	if a.failure == noFailure {
 		a.read(text, body)
+	} else {
+		a.body = err.Error()
 	}
 	return a
 }
