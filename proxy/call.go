@@ -3,7 +3,10 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"attache/internal/exchange"
@@ -132,9 +135,9 @@ func (c *call) finish() {
 	c.session.release()
 	c.stopBody()
 	c.endStream()
-	if !c.done { // something panicked; the server logs it and ends the connection
+	if !c.done {
 		c.metrics.Done(c.r.Method, http.StatusInternalServerError, time.Since(c.start), c.trace)
-		return
+		c.panicked(recover())
 	}
 	if c.switched.client != nil {
 		c.leaveTunnel(c.record())
@@ -153,6 +156,20 @@ func (c *call) finish() {
 	if aborted {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// panicked logs what a handler panicked with, and has the server end the
+// connection. What the server would log itself may hold anything, so of other
+// values than the runtime's the type alone is told.
+func (c *call) panicked(p any) {
+	if p != http.ErrAbortHandler && c.proxy.log != nil {
+		what := fmt.Sprintf("%T", p)
+		if err, ok := p.(runtime.Error); ok {
+			what = err.Error()
+		}
+		c.proxy.log.Error("a mistake of attache ended a request; please report it", "panic", what, "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // leaveTunnel lets the bytes of another protocol flow after the handler has
