@@ -25,6 +25,10 @@ type Route struct {
 	total, upstream            prometheus.Observer
 	requests                   requestCounters
 	replays, noTokens, limited *prometheus.CounterVec
+
+	// Of [Route.Totals]: several series count them, some of which go with their
+	// credential.
+	errors, sentAgain, without atomic.Uint64
 }
 
 // Route returns the handles of a route, and for "" those of the requests that
@@ -68,6 +72,9 @@ func (r *Route) Started() { r.inFlight.Inc() }
 // exemplar.
 func (r *Route) Done(method string, code int, d time.Duration, trace exchange.Trace) {
 	r.inFlight.Dec()
+	if code >= http.StatusInternalServerError {
+		r.errors.Add(1)
+	}
 	r.requests.counter(methodLabel(method), code).Inc()
 	observe(r.total, d, trace)
 }
@@ -89,11 +96,18 @@ func observe(o prometheus.Observer, d time.Duration, trace exchange.Trace) {
 
 // Replay says what became of a request whose token was refused, in a word of
 // the list in the reference.
-func (r *Route) Replay(outcome string) { r.replays.WithLabelValues(outcome).Inc() }
+func (r *Route) Replay(outcome string) {
+	switch outcome {
+	case "ok", "error", "refused": // of the others nothing was sent
+		r.sentAgain.Add(1)
+	}
+	r.replays.WithLabelValues(outcome).Inc()
+}
 
 // Unavailable says that a token of credential did not come in time; class is
 // that of its last failed login.
 func (r *Route) Unavailable(credential, class string) {
+	r.without.Add(1)
 	r.noTokens.WithLabelValues(credential, class).Inc()
 }
 

@@ -344,3 +344,16 @@ func (in *Instance) renew() {
 	in.outdated = true
 	in.unblock()
 }
+
+// renewNow is [Pool.RenewNow] of one instance.
+func (in *Instance) renewNow() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.running {
+		return false
+	}
+	asked := !in.outdated
+	in.outdated = true
+	in.unblock()
+	return asked
+}

@@ -232,6 +232,20 @@ func (p *Pool) Renew() {
 	}
 }
 
+// RenewNow is Renew at somebody's wish, without anything having changed. While a
+// login runs, whose token is new enough, it asks for nothing; however often it is
+// called, MinInterval and MaxPerHour are kept, and so is the patience that an
+// upstream asked for. It reports whether a login is to come that was not before.
+func (p *Pool) RenewNow() bool {
+	asked := false
+	if p.inService.Load() {
+		for _, in := range p.instances() {
+			asked = in.renewNow() || asked
+		}
+	}
+	return asked
+}
+
 // identity names an instance in the process: a hash of everything that
 // identifies issuer and account, where files count by their paths.
 type identity [32]byte

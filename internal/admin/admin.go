@@ -1,7 +1,8 @@
 // Package admin owns what attache tells about itself over HTTP: health,
-// metrics and the state of every token and route; and its two verbs, which
-// reload the configuration and end the process. It holds no secret: tokens reach
-// it as [refresher.PoolStatus], which has none.
+// metrics, the state of every token and route, what happened of late, and a page
+// that shows it; and its verbs, which reload the configuration, renew a token and
+// end the process. It holds no secret: tokens reach it as [refresher.PoolStatus]
+// and [refresher.Event], which have none.
 //
 // It comes as two handlers. [Admin.Handler] is for the admin listener and
 // explains; the caller guards it against foreign Hosts and Origins.
@@ -46,6 +47,13 @@ type Config struct {
 	// why it is not; the text is shown to whoever asked. Nil: there is no
 	// /-/reload.
 	Reload func(context.Context) error
+	// Renew has a token renewed that does not depend on the request, and returns at
+	// once: [ErrNoToken], [ErrKeyed] or nil. It keeps whatever limits logins. Nil:
+	// there is no /-/renew.
+	Renew func(credential, token string) error
+	// Journal is what /api/events and the marks of tokens are read from; nil:
+	// nothing happens.
+	Journal *Journal
 	// Metrics serves /metrics; it must be set. It answers GET and HEAD, and
 	// what it writes may be seen by everybody.
 	Metrics http.Handler
@@ -77,6 +85,23 @@ type Route struct {
 	UpstreamOf       string   // the text of one that outputs of tokens say; Upstream is nil then
 	Credentials      []string
 	Optional         bool
+	Totals           func() Totals // called for each status, concurrently; nil: nothing was counted
+}
+
+// Totals are what a route has counted since it came into service.
+type Totals struct {
+	// Requests were answered, Errors of them with 500 or above.
+	Requests, Errors uint64
+	// Replays were sent again with a new token.
+	Replays uint64
+	// Unavailable counts tokens that did not come in time for a request.
+	Unavailable uint64
+	// Seconds is how long all requests took together.
+	Seconds float64
+	// Bounds are those of the buckets of their durations, in seconds and without
+	// the infinite one; Within, as long, says how many took no longer than each.
+	Bounds []float64
+	Within []uint64
 }
 
 // Admin answers questions about a running attache. Make one with [New]. Its
@@ -85,6 +110,9 @@ type Admin struct {
 	cfg     Config
 	started time.Time
 	health  health
+	streams chan struct{}   // holds an element for each
+	drained context.Context // ends when the drain begins
+	drain   func()
 }
 
 // New makes an Admin. It is an error to leave out what must be set.
@@ -103,8 +131,13 @@ func New(cfg Config) (*Admin, error) {
 	if cfg.Routes == nil {
 		cfg.Routes = func() []Route { return nil }
 	}
+	if cfg.Journal == nil {
+		cfg.Journal = NewJournal()
+	}
 	now := time.Now()
-	return &Admin{cfg: cfg, started: now, health: newHealth(now)}, nil
+	a := &Admin{cfg: cfg, started: now, health: newHealth(now), streams: make(chan struct{}, maxStreams)}
+	a.drained, a.drain = context.WithCancel(context.Background())
+	return a, nil
 }
 
 // Handler returns the handler of the admin listener. quit makes the process drain
@@ -116,10 +149,14 @@ func (a *Admin) Handler(quit func()) http.Handler {
 		"/readyz":     a.probe(a.ready, true),
 		"/startupz":   a.probe(a.startup, true),
 		"/api/status": a.status,
+		"/api/events": a.events,
 	}
 	act := map[string]http.HandlerFunc{}
 	if a.cfg.Reload != nil {
 		act["/-/reload"] = a.reload
+	}
+	if a.cfg.Renew != nil {
+		act["/-/renew"] = a.renew
 	}
 	if quit != nil {
 		act["/-/quit"] = func(w http.ResponseWriter, _ *http.Request) {
@@ -134,7 +171,10 @@ func (a *Admin) Handler(quit func()) http.Handler {
 	for _, path := range slices.Sorted(maps.Keys(act)) {
 		list += path + " (POST)\n"
 	}
-	read["/"] = func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, list) }
+	for path, f := range pageFiles() {
+		read[path] = f.serve
+	}
+	read["/"] = front(pageFiles()["/"], list)
 	return endpoints{read: read, act: act}
 }
 
@@ -160,8 +200,8 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	// What is served is no page. Should a browser be led to take it for one, it
-	// must not run, frame or embed it.
+	// What is served is no page, but for one, which says otherwise. Should a
+	// browser be led to take it for one, it must not run, frame or embed it.
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")

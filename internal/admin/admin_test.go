@@ -17,12 +17,16 @@ type fake struct {
 	pools  []refresher.PoolStatus
 	beat   time.Time
 	routes []Route
+	// journal of the Admin made last.
+	journal *Journal
 }
 
 func (f *fake) admin(t *testing.T) *Admin {
 	t.Helper()
+	f.journal = NewJournal()
 	a, err := New(Config{
 		Version:   "1.2.3",
+		Journal:   f.journal,
 		Revision:  "abcdef0",
 		Pools:     func() []refresher.PoolStatus { return f.pools },
 		Required:  func(credential, _ string) bool { return credential != "spare" },
@@ -71,6 +75,11 @@ func TestEndpoints(t *testing.T) {
 		{"/readyz", 200, 200},
 		{"/startupz", 200, 200},
 		{"/api/status", 200, 404},
+		{"/page.css", 200, 404},
+		{"/page.js", 200, 404},
+		{"/icon.svg", 200, 404},
+		{"/page/page.css", 404, 404},
+		{"/index.html", 404, 404},
 		{"/api/status/", 404, 404},
 		{"//livez", 404, 404},
 		{"/x/../livez", 404, 404},
@@ -127,7 +136,7 @@ func TestHeaders(t *testing.T) {
 
 func TestIndexListsTheEndpoints(t *testing.T) {
 	a := (&fake{}).admin(t)
-	want := "attache 1.2.3\n\n/api/status\n/livez\n/metrics\n/readyz\n/startupz\n"
+	want := "attache 1.2.3\n\n/api/events\n/api/status\n/livez\n/metrics\n/readyz\n/startupz\n"
 	if got := do(a.Handler(nil), "GET", "/").Body.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -32,8 +32,12 @@ type health struct {
 
 func newHealth(now time.Time) health { return health{beatSeen: now} }
 
-// Drain makes /readyz fail from now on, so that no new traffic is sent here.
-func (a *Admin) Drain() { a.health.draining.Store(true) }
+// Drain makes /readyz fail from now on, so that no new traffic is sent here, and
+// ends event streams, which would not end by themselves.
+func (a *Admin) Drain() {
+	a.health.draining.Store(true)
+	a.drain()
+}
 
 // Started reports whether every required token was usable once.
 func (a *Admin) Started() bool { return len(a.missing()) == 0 }

@@ -21,6 +21,7 @@ type statusDoc struct {
 	Started   time.Time  `json:"started"`
 	Config    *configDoc `json:"config,omitempty"`
 	Health    healthDoc  `json:"health"`
+	Renew     bool       `json:"renew"` // who asks may use /-/renew
 	Tokens    []tokenDoc `json:"tokens"`
 	Routes    []routeDoc `json:"routes"`
 }
@@ -59,6 +60,15 @@ type tokenDoc struct {
 
 	*singleDoc
 	*keyedDoc
+
+	Marks []markDoc `json:"marks"` // the last ones, the oldest first
+}
+
+// markDoc is something that happened to a token.
+type markDoc struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"`
+	Outcome string    `json:"outcome,omitempty"` // of a refusal
 }
 
 type singleDoc struct {
@@ -80,8 +90,9 @@ type keyedDoc struct {
 // errorDoc is why the last login failed. Its text was cut and scrubbed of
 // every secret where it was made.
 type errorDoc struct {
-	Class string `json:"class"`
-	Text  string `json:"text"`
+	Class  string `json:"class"`
+	Text   string `json:"text"`
+	Advice string `json:"advice"`
 }
 
 type routeDoc struct {
@@ -92,9 +103,29 @@ type routeDoc struct {
 	Upstream    string   `json:"upstream"`
 	Credentials []string `json:"credentials"`
 	Optional    bool     `json:"optional"`
+
+	// Totals since the route came into service: rates and quantiles are in the
+	// difference of two answers.
+	Requests    uint64      `json:"requests"`
+	Errors      uint64      `json:"errors"`
+	Replays     uint64      `json:"replays"`
+	Unavailable uint64      `json:"unavailable"`
+	Duration    durationDoc `json:"duration"`
 }
 
-func (a *Admin) status(w http.ResponseWriter, _ *http.Request) {
+// durationDoc is a histogram without its infinite bucket.
+type durationDoc struct {
+	Count   uint64      `json:"count"`
+	Sum     float64     `json:"sum"` // seconds
+	Buckets []bucketDoc `json:"buckets"`
+}
+
+type bucketDoc struct {
+	Le    float64 `json:"le"`    // seconds
+	Count uint64  `json:"count"` // of all that took no longer
+}
+
+func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 	draining := a.health.draining.Load()
 	startup := a.Started()
 	doc := statusDoc{
@@ -105,14 +136,15 @@ func (a *Admin) status(w http.ResponseWriter, _ *http.Request) {
 		Started:   shown(a.started),
 		Config:    a.configuration(),
 		Health:    healthDoc{Startup: startup, Ready: startup && !draining, Live: a.live() == "", Draining: draining},
+		Renew:     a.cfg.Renew != nil && mayRenew(r),
 		Tokens:    []tokenDoc{},
 		Routes:    []routeDoc{},
 	}
 	for _, p := range a.cfg.Pools() {
 		doc.Tokens = append(doc.Tokens, a.token(p))
 	}
-	for _, r := range a.cfg.Routes() {
-		doc.Routes = append(doc.Routes, route(r))
+	for _, one := range a.cfg.Routes() {
+		doc.Routes = append(doc.Routes, route(one))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
@@ -144,6 +176,7 @@ func (a *Admin) token(p refresher.PoolStatus) tokenDoc {
 		Keyed:      p.Keyed,
 		Waiters:    p.Waiters,
 		Failures:   p.Failures,
+		Marks:      shownMarks(a.cfg.Journal.marks(p.Credential, p.Token)),
 	}
 	if p.Keyed || p.Single == nil {
 		phases := map[string]int{}
@@ -165,9 +198,20 @@ func (a *Admin) token(p refresher.PoolStatus) tokenDoc {
 		LastSuccess: shown(s.LastSuccess),
 	}
 	if s.Failures > 0 {
-		doc.LastError = &errorDoc{Class: s.Class.String(), Text: s.LastError}
+		doc.LastError = &errorDoc{Class: s.Class.String(), Text: s.LastError, Advice: advice(p, time.Now())}
 	}
 	return doc
+}
+
+func shownMarks(marks []mark) []markDoc {
+	docs := make([]markDoc, len(marks))
+	for i, m := range marks {
+		docs[i] = markDoc{At: shown(m.at), Kind: kindName(m.kind)}
+		if m.kind == refresher.Refused {
+			docs[i].Outcome = m.outcome.String()
+		}
+	}
+	return docs
 }
 
 func route(r Route) routeDoc {
@@ -178,6 +222,15 @@ func route(r Route) routeDoc {
 	if u := r.Upstream; u != nil {
 		// Whatever else a URL can carry may be a password or a key.
 		doc.Upstream = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, OmitHost: u.OmitHost}).String()
+	}
+	var t Totals
+	if r.Totals != nil {
+		t = r.Totals()
+	}
+	doc.Requests, doc.Errors, doc.Replays, doc.Unavailable = t.Requests, t.Errors, t.Replays, t.Unavailable
+	doc.Duration = durationDoc{Count: t.Requests, Sum: t.Seconds, Buckets: make([]bucketDoc, len(t.Bounds))}
+	for i, le := range t.Bounds {
+		doc.Duration.Buckets[i] = bucketDoc{Le: le, Count: t.Within[i]}
 	}
 	return doc
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"runtime"
@@ -42,12 +43,24 @@ func TestStatus(t *testing.T) {
 				{
 					Name: "/aicc", Path: "/aicc/", Upstream: mustURL(t, "https://service.besclouds.com/apiaccess/a%2Fb/"),
 					Credentials: []string{"aicc"}, Methods: []string{"GET", "POST"},
+					Totals: func() Totals {
+						return Totals{
+							Requests: 10, Errors: 2, Replays: 3, Unavailable: 1, Seconds: 1.5,
+							Bounds: []float64{.005, 1, 2.5}, Within: []uint64{4, 9, 10},
+						}
+					},
 				},
 				{Name: "corp.localhost", Host: "corp.localhost", Optional: true, Upstream: mustURL(t, "https://user:CANARY@api.example.com?key=CANARY#CANARY")},
 			},
 		}
 		a := f.admin(t)
+		access := refresher.Event{Kind: refresher.LoggedIn, Credential: "aicc", Token: "access", Err: errors.New("CANARY")}
+		f.journal.Observe(access)
+		user := refresher.Event{Kind: refresher.Refused, Credential: "aicc", Token: "messaging", Keyed: true, Rejection: refresher.OverBudget}
+		f.journal.Observe(user)
 		time.Sleep(1500 * time.Millisecond)
+		access.Kind = refresher.LoginFailed
+		f.journal.Observe(access)
 		w := do(a.Handler(nil), "GET", "/api/status")
 		if w.Code != 200 || !json.Valid(w.Body.Bytes()) {
 			t.Fatalf("status %d, %s", w.Code, w.Body)

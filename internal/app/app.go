@@ -56,6 +56,7 @@ type App struct {
 	engine   *refresher.Engine
 	kept     keptTokens
 	metrics  *metrics.Metrics
+	journal  *admin.Journal
 	admin    *admin.Admin
 	registry *prometheus.Registry
 	current  atomic.Pointer[setup]
@@ -80,7 +81,8 @@ type App struct {
 func New(opt Options) (*App, error) {
 	a := &App{
 		log: opt.Log, level: opt.Level, format: opt.Config.Log.Format, version: opt.Version, registry: prometheus.NewRegistry(),
-		quit: make(chan struct{}, 1), draining: make(chan struct{}), broken: make(chan error, 1),
+		journal: admin.NewJournal(),
+		quit:    make(chan struct{}, 1), draining: make(chan struct{}), broken: make(chan error, 1),
 	}
 	a.retired.ctx, a.retired.end = context.WithCancel(context.Background())
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -103,6 +105,7 @@ func New(opt Options) (*App, error) {
 	}
 	a.engine = refresher.New(refresher.Config{Store: kept, Observe: func(ev refresher.Event) {
 		a.metrics.Observe(ev)
+		a.journal.Observe(ev)
 		logEvent(opt.Log, ev)
 	}})
 	a.reloads = newReloads(a, opt)
@@ -197,6 +200,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.metrics.Keep(next.routeNames(), next.credentialNames())
+	a.journal.Keep(func(credential, token string) bool { return next.tokens[tokenName{credential, token}] != nil })
 	a.metrics.Reloaded(next.loaded)
 	if a.level != nil {
 		a.level.Set(cfg.Log.Level)
@@ -260,12 +264,36 @@ func (a *App) newAdmin(opt Options) (*admin.Admin, error) {
 		Heartbeat: a.engine.Heartbeat,
 		Routes:    func() []admin.Route { return a.current.Load().shown },
 		Loaded:    a.loaded,
+		Renew:     a.renew,
+		Journal:   a.journal,
 		Metrics:   metrics.Handler(a.registry, opt.Log),
 	}
 	if opt.Load != nil {
 		cfg.Reload = func(ctx context.Context) error { return a.Reload(ctx, "POST /-/reload") }
 	}
 	return admin.New(cfg)
+}
+
+// renew has a token logged in anew that somebody asked for.
+func (a *App) renew(credential, token string) error {
+	pool := a.current.Load().tokens[tokenName{credential, token}]
+	switch {
+	case pool == nil:
+		return admin.ErrNoToken
+	case pool.Keyed():
+		return admin.ErrKeyed
+	case pool.RenewNow():
+		a.log.Info("renewing the token", "credential", credential, "token", token, "by", "POST /-/renew")
+	}
+	return nil
+}
+
+// reloadEnded tells of a reload; err says why what was in service stays.
+func (a *App) reloadEnded(by string, err error) {
+	if err != nil {
+		a.metrics.ReloadFailed()
+	}
+	a.journal.Reloaded(a.current.Load().config.File, by, err)
 }
 
 // loaded returns what the admin API shows of the configuration.

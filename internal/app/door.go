@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"attache/internal/admin"
 	"attache/internal/config"
 	"attache/proxy"
 )
@@ -25,7 +26,9 @@ type door struct {
 	server  *http.Server
 	handler atomic.Pointer[http.Handler]
 	leaving *proxy.Leaving
-	left    atomic.Bool // no longer takes connections
+	left    atomic.Bool     // no longer takes connections
+	life    context.Context // of event streams on it
+	end     context.CancelFunc
 }
 
 // newDoor puts a server behind socket. Nothing is accepted before [door.serve].
@@ -38,6 +41,10 @@ func (a *App) newDoor(spot spot, socket net.Listener) *door {
 	}))
 	d.server = b.Server(d.leaving)
 	d.server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	d.life, d.end = context.WithCancel(context.Background())
+	if spot.what == forAdmin {
+		d.server.BaseContext = func(net.Listener) context.Context { return admin.WithLifetime(context.Background(), d.life) }
+	}
 	if l.TLS != nil {
 		d.server.TLSConfig = a.certs.ServerConfig(spot.key)
 	}
@@ -120,6 +127,7 @@ func (d *door) serve() error {
 func (d *door) stopListening() {
 	d.left.Store(true)
 	d.leaving.Leave()
+	d.end()
 	d.socket.Close()
 }
 
@@ -127,6 +135,7 @@ func (d *door) stopListening() {
 // what takes longer. It reports whether all finished.
 func (d *door) close(ctx context.Context) bool {
 	d.left.Store(true)
+	d.end()
 	if d.server.Shutdown(ctx) == nil {
 		return true
 	}

@@ -39,12 +39,12 @@ type reloads struct {
 	load func(*watch.Files) (*config.Config, error)
 	// apply puts a configuration into service, or returns why it cannot be.
 	apply func(context.Context, *config.Config) error
-	// failed is told of each reload that ended with an error.
-	failed func()
+	// ended is told what became of each reload, and by whom it was asked.
+	ended func(by string, err error)
 	// secrets compares the files that logins read, and returns their paths.
 	secrets func() []string
 	asked   chan request
-	ended   chan struct{} // closed when nobody reloads any more
+	over    chan struct{} // closed when nobody reloads any more
 	files   *watch.Files  // those of the last try, whether it went well or not
 	last    atomic.Pointer[admin.Reload]
 	again   time.Time // when the last try, which only the outside failed, is repeated; zero: never
@@ -58,10 +58,10 @@ type request struct {
 
 func newReloads(a *App, opt Options) *reloads {
 	r := &reloads{
-		log: opt.Log, load: opt.Load, apply: a.apply, failed: a.metrics.ReloadFailed, files: opt.Files,
+		log: opt.Log, load: opt.Load, apply: a.apply, ended: a.reloadEnded, files: opt.Files,
 		secrets: func() []string { return a.current.Load().secrets.look() },
 		asked:   make(chan request),
-		ended:   make(chan struct{}),
+		over:    make(chan struct{}),
 	}
 	if r.files == nil {
 		r.files = &watch.Files{}
@@ -83,7 +83,7 @@ func (r *reloads) ask(ctx context.Context, by string) error {
 	done := make(chan error, 1)
 	select {
 	case r.asked <- request{by, done}:
-	case <-r.ended:
+	case <-r.over:
 		return errStopping
 	case <-ctx.Done():
 		return ctx.Err()
@@ -98,7 +98,7 @@ func (r *reloads) ask(ctx context.Context, by string) error {
 
 // run works until ctx ends, with the news of the operating system.
 func (r *reloads) run(ctx context.Context) {
-	defer close(r.ended)
+	defer close(r.over)
 	notifier := watch.NewNotifier(r.log)
 	defer notifier.Close()
 	r.loop(ctx, notifier.C(), notifier.Follow)
@@ -160,8 +160,8 @@ func (r *reloads) reload(ctx context.Context, why string) error {
 		}
 	}
 	r.last.Store(&admin.Reload{At: time.Now(), Err: err})
+	r.ended(why, err)
 	if err != nil {
-		r.failed()
 		r.complain(why, err)
 		return err
 	}

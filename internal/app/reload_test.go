@@ -89,7 +89,10 @@ func runRig(t *testing.T, f func(*rig)) {
 				g.applied = append(g.applied, read)
 				return nil
 			},
-			failed: func() {
+			ended: func(_ string, err error) {
+				if err == nil {
+					return
+				}
 				g.mu.Lock()
 				defer g.mu.Unlock()
 				g.failed++
@@ -283,7 +286,7 @@ func TestReloadAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		r := &reloads{asked: make(chan request), ended: make(chan struct{})}
+		r := &reloads{asked: make(chan request), over: make(chan struct{})}
 		if err := r.ask(t.Context(), "me"); !errors.Is(err, errNothingToLoad) {
 			t.Errorf("error %v", err)
 		}
@@ -291,7 +294,7 @@ func TestReloadAfterTheEnd(t *testing.T) {
 		if err := r.ask(ctx, "me"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
-		close(r.ended)
+		close(r.over)
 		if err := r.ask(t.Context(), "me"); !errors.Is(err, errStopping) {
 			t.Errorf("error %v", err)
 		}

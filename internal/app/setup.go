@@ -66,7 +66,7 @@ func (a *App) build(cfg *config.Config, old *setup) (*setup, error) {
 			s.required[tokenName{c.Name, token}] = true
 		}
 	}
-	s.shown = shownRoutes(cfg)
+	s.shown = a.shownRoutes(cfg)
 	return s, nil
 }
 
@@ -180,10 +180,14 @@ func (s *setup) credentialNames() []string {
 }
 
 // shownRoutes returns the routes as the admin API shows them.
-func shownRoutes(cfg *config.Config) []admin.Route {
+func (a *App) shownRoutes(cfg *config.Config) []admin.Route {
 	var routes []admin.Route
 	for _, r := range cfg.Routes {
-		shown := admin.Route{Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream, UpstreamOf: r.UpstreamOf, Optional: r.Optional}
+		counts := a.metrics.Route(r.Name)
+		shown := admin.Route{
+			Name: r.Name, Host: r.Host, Path: r.Path, Methods: r.Methods, Upstream: r.Upstream, UpstreamOf: r.UpstreamOf, Optional: r.Optional,
+			Totals: func() admin.Totals { return admin.Totals(counts.Totals()) },
+		}
 		for _, s := range r.Plan.Slots() {
 			if name := s.Credential.Name(); !slices.Contains(shown.Credentials, name) {
 				shown.Credentials = append(shown.Credentials, name)
