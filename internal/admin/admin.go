@@ -171,10 +171,11 @@ func (a *Admin) Handler(quit func()) http.Handler {
 	for _, path := range slices.Sorted(maps.Keys(act)) {
 		list += path + " (POST)\n"
 	}
-	for path, f := range pageFiles() {
+	files := pageFiles()
+	for path, f := range files {
 		read[path] = f.serve
 	}
-	read["/"] = front(pageFiles()["/"], list)
+	read["/"] = front(files["/"], list)
 	return endpoints{read: read, act: act}
 }
 

@@ -1,17 +1,12 @@
 package admin
 
-import (
-	"time"
-
-	"attache/refresher"
-)
+import "attache/refresher"
 
 // advice says what to do about a token whose last login failed, in two sentences
 // at most. It repeats nothing that a vendor said.
-func advice(p refresher.PoolStatus, now time.Time) string {
+func advice(p refresher.PoolStatus) string {
 	s := p.Single
-	usable := s.Generation > 0 && (s.Phase == refresher.Fresh || s.Phase == refresher.Due ||
-		s.Phase == refresher.Blocked && (s.ExpiresAt.IsZero() || s.ExpiresAt.After(now)))
+	usable := s.Phase == refresher.Fresh || s.Phase == refresher.Due
 	command := "`attache token " + p.Credential + "`"
 	switch {
 	case s.Class == refresher.Permanent && s.Generation > 0:

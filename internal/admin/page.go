@@ -1,23 +1,17 @@
 package admin
 
 import (
-	_ "embed"
+	"embed"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 )
 
-// The files of the page, as they are sent.
-var (
-	//go:embed page/index.html
-	indexHTML string
-	//go:embed page/page.css
-	pageCSS string
-	//go:embed page/page.js
-	pageJS string
-	//go:embed page/icon.svg
-	iconSVG string
-)
+// page has the files of the page, as they are sent.
+//
+//go:embed page/*.html page/*.css page/*.js page/*.svg
+var page embed.FS
 
 // pagePolicy is what the page may do: load its own files, and ask this listener.
 // It runs no script and applies no style but those of its files, so whatever
@@ -30,12 +24,18 @@ type pageFile struct{ contentType, content string }
 
 // pageFiles returns the files by their paths.
 func pageFiles() map[string]pageFile {
-	return map[string]pageFile{
-		"/":         {"text/html; charset=utf-8", indexHTML},
-		"/page.css": {"text/css; charset=utf-8", pageCSS},
-		"/page.js":  {"text/javascript; charset=utf-8", pageJS},
-		"/icon.svg": {"image/svg+xml; charset=utf-8", iconSVG},
+	types := map[string]string{".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+	files := map[string]pageFile{}
+	entries, _ := page.ReadDir("page") // it is part of the binary: it cannot fail
+	for _, e := range entries {
+		content, _ := page.ReadFile("page/" + e.Name())
+		at := "/" + e.Name()
+		if at == "/index.html" {
+			at = "/"
+		}
+		files[at] = pageFile{types[path.Ext(e.Name())] + "; charset=utf-8", string(content)}
 	}
+	return files
 }
 
 func (f pageFile) serve(w http.ResponseWriter, _ *http.Request) {

@@ -198,7 +198,7 @@ func (a *Admin) token(p refresher.PoolStatus) tokenDoc {
 		LastSuccess: shown(s.LastSuccess),
 	}
 	if s.Failures > 0 {
-		doc.LastError = &errorDoc{Class: s.Class.String(), Text: s.LastError, Advice: advice(p, time.Now())}
+		doc.LastError = &errorDoc{Class: s.Class.String(), Text: s.LastError, Advice: advice(p)}
 	}
 	return doc
 }
