@@ -38,7 +38,7 @@ func TestPagesCannotAct(t *testing.T) {
 	l := runFile(t, t.TempDir(), text)
 	admin := l.app.AdminAddr()
 	_, port, _ := net.SplitHostPort(admin)
-	for _, verb := range []string{"/-/reload", "/-/quit"} {
+	for _, verb := range []string{"/-/reload", "/-/renew", "/-/quit"} {
 		for _, tt := range []struct {
 			name  string
 			want  int
