@@ -157,10 +157,16 @@ func (w *world) admin(path string) answer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return readAll(w.t, ans)
+}
+
+// readAll reads an answer to its end.
+func readAll(t *testing.T, ans *http.Response) answer {
+	t.Helper()
 	defer ans.Body.Close()
 	text, err := io.ReadAll(ans.Body)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return answer{ans.StatusCode, ans.Header, string(text), ans.Close}
 }
