@@ -145,3 +145,29 @@ func TestJournalConcurrently(t *testing.T) {
 		t.Errorf("%d events and %d missed", len(events), missed)
 	}
 }
+
+// The engine calls Observe, and a storm of refusals calls it for each request.
+func TestObserveAllocatesNothing(t *testing.T) {
+	j := NewJournal()
+	kinds := []refresher.EventKind{refresher.LoggedIn, refresher.Refused, refresher.LoginFailed, refresher.Evicted}
+	n := 0
+	once := func() {
+		ev := event(kinds[n%len(kinds)])
+		n++
+		j.Observe(ev)
+	}
+	for range 1000 {
+		once()
+	}
+	if allocs := testing.AllocsPerRun(1000, once); allocs != 0 {
+		t.Errorf("an event makes %v allocations, want none", allocs)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	j := NewJournal()
+	b.ReportAllocs()
+	for b.Loop() {
+		j.Observe(event(refresher.LoggedIn))
+	}
+}
