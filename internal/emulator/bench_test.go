@@ -52,6 +52,8 @@ func goodCall(b *testing.B, e *Emulator) *http.Request {
 		headers = []string{aiccKey, access, tb.aiccMessaging(access, "u")}
 	case OpenIM:
 		target, headers = "/user/info", []string{opID, tb.openIMUser("u", 1)}
+	case OAuth2:
+		target, headers = "/api/orders", []string{"Authorization: Bearer " + tb.oauth2Access()}
 	}
 	method := map[bool]string{true: "POST", false: "GET"}[e.Vendor() == OpenIM]
 	r := httptest.NewRequest(method, target, nil)

@@ -53,7 +53,7 @@ type controlError struct {
 }
 
 func (e *Emulator) serveApply(w http.ResponseWriter, r *http.Request) {
-	document, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSONBody))
+	document, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, controlError{err.Error()})
 		return

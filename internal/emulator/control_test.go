@@ -61,7 +61,7 @@ func TestControl(t *testing.T) {
 	b.want("get", b.ask("GET "+faults, ""), 200, "ttl=5s")
 	b.want("delete", b.ask("DELETE "+faults, ""), 200, "settings.ttl=0s", "settings.same_token=false", "settings.huawei-aicc.grace=30s")
 	b.want("mistake", b.ask("POST "+faults, `{"x":1}`), 400, `error=json: unknown field "x"`)
-	b.want("too much", b.ask("POST "+faults, strings.Repeat(" ", maxJSONBody+1)), 400)
+	b.want("too much", b.ask("POST "+faults, strings.Repeat(" ", maxBody+1)), 400)
 	b.want("method", b.ask("PUT "+faults, `{}`), 405)
 	b.want("path", b.ask("GET /_emulator/x", ``), 404)
 	a = b.ask("GET /_emulator/stats", "")

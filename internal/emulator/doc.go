@@ -78,6 +78,25 @@
 // refuses with HTTP 400. Tokens live 90 days, rounded up to the full second. The
 // kinds are admin and user, the accounts "user/platform".
 //
+// # oauth2: an OAuth 2.0 authorization server and an API
+//
+//	POST /oauth2/token        a form; the client by Basic, in the form, or by a JWT
+//	    grant_type client_credentials · password · refresh_token
+//	    · …:token-exchange · …:jwt-bearer
+//	    {"access_token":"…","token_type":"Bearer","expires_in":3600,"scope":"…"}
+//	    errors of RFC 6749 section 5.2, HTTP 400, or 401 for invalid_client
+//	POST /oauth2/introspect   RFC 7662
+//	POST /oauth2/revoke       RFC 7009
+//	*    /api/…               Authorization: Bearer …
+//	    401 and WWW-Authenticate with invalid_token · 403 insufficient_scope
+//
+// Any well-formed scope, audience and resource is granted. JWTs are checked but
+// for their signature: the emulator knows nobody's key. The password grant gives
+// a refresh token; one more, [OAuth2RefreshToken], was granted before. They have
+// no end of their own, and with [OAuth2Settings.Rotate] are good for one use:
+// the second one ends all tokens of the account. Access tokens live 1 h. The
+// kinds are access and refresh, the accounts "client", or "client/user".
+//
 // # Faults
 //
 // Settings change at run time, by [Emulator.Change] or by a POST of JSON to

@@ -19,6 +19,7 @@ const (
 	QiniuIM    = "qiniu-im"
 	HuaweiAICC = "huawei-aicc"
 	OpenIM     = "openim"
+	OAuth2     = "oauth2"
 )
 
 // vendor is what New needs to know of one.
@@ -36,6 +37,7 @@ func vendors() []vendor {
 		{QiniuIM, "Qiniu IM (Lanying IM): three logins, refusals inside HTTP 200", []string{"id", "login", "user"}, qiniuSurfaces, qiniuHints},
 		{HuaweiAICC, "Huawei Cloud AICC messaging: an access token, a messaging token per user, renewal inside answers", []string{"access", "messaging"}, aiccSurfaces, aiccHints},
 		{OpenIM, "OpenIM servers from v2.3 to main: JWTs, kicked tokens, gzip", []string{"admin", "user"}, openIMSurfaces, openIMHints},
+		{OAuth2, "an OAuth 2.0 authorization server, and an API that takes its tokens", []string{"access", "refresh"}, oauth2Surfaces, oauth2Hints},
 	}
 }
 

@@ -112,7 +112,7 @@ func (b *bench) want(what string, a answer, status int, members ...string) {
 }
 
 func TestNames(t *testing.T) {
-	if got, want := Names(), []string{UMS, QiniuIM, HuaweiAICC, OpenIM}; !slices.Equal(got, want) {
+	if got, want := Names(), []string{UMS, QiniuIM, HuaweiAICC, OpenIM, OAuth2}; !slices.Equal(got, want) {
 		t.Errorf("Names() = %q, want %q", got, want)
 	}
 	for _, name := range Names() {
@@ -140,7 +140,7 @@ func TestNewErrors(t *testing.T) {
 		ttl    time.Duration
 		want   string
 	}{
-		{"jigang", 0, `vendor "jigang" is none of ums, qiniu-im, huawei-aicc, openim`},
+		{"jigang", 0, `vendor "jigang" is none of ums, qiniu-im, huawei-aicc, openim, oauth2`},
 		{UMS, 300 * time.Millisecond, "ttl: 300ms is too short; the vendors count in seconds, give 1s or more"},
 		{UMS, -time.Second, "ttl: -1s is too short; the vendors count in seconds, give 1s or more"},
 	} {

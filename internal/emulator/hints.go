@@ -153,3 +153,23 @@ func openIMHints(base string, s Settings) Hints {
 	h.Curl = append(h.Curl, `curl -H 'operationID: 2' -H 'token: TOKEN' -d '{"operationID":"2"}' `+base+`/user/get_users_info`)
 	return h
 }
+
+func oauth2Hints(base string, _ Settings) Hints {
+	endpoint := base + "/" + OAuth2 + "/token"
+	h := Hints{
+		Recipe: "oauth2/client-credentials",
+		Params: []Param{
+			{Name: "token_url", Value: endpoint},
+			{Name: "client_id", Value: OAuth2ClientID},
+			{Name: "client_secret", Value: OAuth2ClientSecret, Secret: true},
+		},
+		Upstreams: []Upstream{{Name: OAuth2, URL: base + "/api"}},
+	}
+	for _, grant := range []string{"client_credentials",
+		"password -d username=" + OAuth2User + " -d password=" + OAuth2Password,
+		"refresh_token -d refresh_token=" + OAuth2RefreshToken} {
+		h.Curl = append(h.Curl, "curl -u "+OAuth2ClientID+":"+OAuth2ClientSecret+" -d grant_type="+grant+" "+endpoint)
+	}
+	h.Curl = append(h.Curl, "curl -H 'Authorization: Bearer TOKEN' "+base+"/api/orders")
+	return h
+}

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,8 +19,8 @@ func shellWords(line string) []string {
 // curl does what a curl line says.
 func (b *bench) curl(line string) answer {
 	b.t.Helper()
-	var method, target, body string
-	var headers []string
+	var method, target string
+	var data, headers []string
 	words := shellWords(line)
 	for i := 1; i < len(words); i++ {
 		switch words[i] {
@@ -28,16 +29,14 @@ func (b *bench) curl(line string) answer {
 			headers = append(headers, words[i])
 		case "-d":
 			i++
-			body, method = words[i], "POST"
+			data, method = append(data, words[i]), "POST"
 		case "-X":
 			i++
 			method = words[i]
 		case "-u":
 			i++
-			headers = append(headers, umsBasic)
-			if words[i] != UMSChannelKey+":"+UMSMasterSecret {
-				b.t.Errorf("credentials %s", words[i])
-			}
+			user, password, _ := strings.Cut(words[i], ":")
+			headers = append(headers, basic(user, password))
 		default:
 			target = words[i]
 		}
@@ -45,7 +44,10 @@ func (b *bench) curl(line string) answer {
 	if method == "" {
 		method = "GET"
 	}
-	return b.ask(method+" "+target, body, headers...)
+	if typed := func(h string) bool { return strings.HasPrefix(h, "Content-Type:") }; len(data) > 0 && !slices.ContainsFunc(headers, typed) {
+		headers = append(headers, oauth2FormType)
+	}
+	return b.ask(method+" "+target, strings.Join(data, "&"), headers...)
 }
 
 // TestHints runs every curl line, with the tokens of the lines before put in.
@@ -57,6 +59,7 @@ func TestHints(t *testing.T) {
 	}{
 		{UMS, OpenIM37, "jiguang-ums"}, {QiniuIM, OpenIM37, "qiniu-im"}, {HuaweiAICC, OpenIM37, "huawei-aicc"},
 		{OpenIM, OpenIM23, ""}, {OpenIM, OpenIM37, "openim"}, {OpenIM, OpenIMMain, "openim/user"},
+		{OAuth2, OpenIM37, "oauth2/client-credentials"},
 	} {
 		b := start(t, tc.vendor, Options{}).version(tc.version)
 		h := b.Hints("http://127.0.0.1:8600/")
@@ -74,7 +77,7 @@ func TestHints(t *testing.T) {
 				line = strings.ReplaceAll(line, name, value)
 			}
 			a := b.curl(line)
-			for name, paths := range map[string][]string{"ACCESS": {"AccessToken"}, "TOKEN": {"token", "data.token"}} {
+			for name, paths := range map[string][]string{"ACCESS": {"AccessToken"}, "TOKEN": {"token", "data.token", "access_token"}} {
 				for _, path := range paths {
 					if v := a.get(path); v != "" {
 						tokens[name] = v

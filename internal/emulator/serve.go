@@ -16,7 +16,7 @@ import (
 
 const (
 	jsonType    = "application/json; charset=utf-8"
-	maxJSONBody = 1 << 20
+	maxBody     = 1 << 20
 	endlessSize = 4 << 30
 )
 
@@ -63,17 +63,23 @@ var errTooLarge = errors.New("the request's body is larger than 1 MiB")
 
 // decode reads the request's JSON object into v.
 func (c *call) decode(v any) error {
-	if c.r.Body == nil { // only when a handler is called without a server
-		return io.ErrUnexpectedEOF
-	}
-	data, err := io.ReadAll(io.LimitReader(c.r.Body, maxJSONBody+1))
+	data, err := c.body()
 	if err != nil {
 		return err
 	}
-	if len(data) > maxJSONBody {
-		return errTooLarge
-	}
 	return json.Unmarshal(data, v)
+}
+
+// body reads the request's body, of which there is no more than 1 MiB.
+func (c *call) body() ([]byte, error) {
+	if c.r.Body == nil { // only when a handler is called without a server
+		return nil, io.ErrUnexpectedEOF
+	}
+	data, err := io.ReadAll(io.LimitReader(c.r.Body, maxBody+1))
+	if err == nil && len(data) > maxBody {
+		err = errTooLarge
+	}
+	return data, err
 }
 
 // header returns a request header's value and whether it is there.

@@ -194,6 +194,7 @@ type Settings struct {
 	Qiniu    QiniuSettings    `json:"qiniu-im"`
 	AICC     AICCSettings     `json:"huawei-aicc"`
 	OpenIM   OpenIMSettings   `json:"openim"`
+	OAuth2   OAuth2Settings   `json:"oauth2"`
 }
 
 func defaultSettings() Settings {
