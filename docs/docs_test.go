@@ -71,7 +71,8 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	chat := yamlBlocks(section(t, read(t, "write-a-recipe.md"), "## Log in"))[2]
-	for name, text := range map[string]string{"chat.yaml": chat, "secret.txt": "from-a-file\n", "store-key": strings.Repeat("k", 64) + "\n"} {
+	members := yamlBlocks(section(t, read(t, "first-steps.md"), "## An API of your own"))[0]
+	for name, text := range map[string]string{"chat.yaml": chat, "members.yaml": members, "secret.txt": "from-a-file\n", "store-key": strings.Repeat("k", 64) + "\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

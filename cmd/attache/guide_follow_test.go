@@ -129,8 +129,10 @@ func (f *follower) do(c command) {
 		f.start(line, c)
 		return
 	case goBuild.MatchString(line):
-		// The reader is in a copy of this repository.
-		line = goBuild.ReplaceAllString(line, `cd "$OLDPWD" && go build -o "$HOME/$1" $2`)
+		// The reader is in a copy of this repository. What comes of it is here
+		// already: this very program.
+		m := goBuild.FindStringSubmatch(line)
+		line = fmt.Sprintf(`cat "$ROOT"/%s/*.go | grep -x 'package main' > /dev/null; ln -s "$(command -v attache)" %s`, m[2], m[1])
 	}
 	out, err := f.shell(line).CombinedOutput()
 	got = trimLines(f.there(string(out)))
@@ -152,14 +154,7 @@ func (f *follower) shell(line string) *exec.Cmd {
 	script := append([]string{"set -euo pipefail"}, f.exports...)
 	cmd := exec.Command("bash", "-c", strings.Join(append(script, line), "\n"))
 	cmd.Dir = f.dir
-	cmd.Env = append(os.Environ(), "HOME="+f.dir, "OLDPWD="+root)
-	if strings.Contains(line, "go build") { // whose home is another
-		for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
-			if value, err := exec.Command("go", "env", name).Output(); err == nil {
-				cmd.Env = append(cmd.Env, name+"="+strings.TrimSpace(string(value)))
-			}
-		}
-	}
+	cmd.Env = append(os.Environ(), "HOME="+f.dir, "ROOT="+root)
 	return cmd
 }
 
