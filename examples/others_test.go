@@ -52,7 +52,7 @@ func tryOther(t *testing.T, path string, text []byte, readme string) {
 	text = files(t, dir, text)
 	v := newVendors(t, recipesOf(t, text))
 	address, cfg := start(t, path, dir, v.through(t, dir, text))
-	client := clientOf("", address)
+	client := clientOf(address)
 	commands := curls.FindAllStringSubmatch(readme, -1)
 	if len(commands) < len(cfg.Routes) {
 		t.Errorf("the README has %d requests for %d routes", len(commands), len(cfg.Routes))

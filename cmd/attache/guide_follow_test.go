@@ -34,19 +34,28 @@ const emulated = ":9400"
 
 func newFollower(t *testing.T) *follower {
 	t.Helper()
-	for _, tool := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("missing tool: " + tool)
-		}
-	}
 	f := &follower{t: t, dir: t.TempDir(), ports: map[string]string{}, running: map[string]*terminal{}}
+	f.needs(command{line: "bash"})
+	f.needs(command{line: "curl"})
 	for _, port := range []string{":8484", ":8485", ":8600", emulated} {
 		f.ports[port] = f.freePort()
 	}
 	// curl shows how far it is when its output goes to no terminal, which is none
-	// of the page's business.
-	f.write(".curlrc", "silent\nshow-error\nmax-time = 20\n")
+	// of the page's business; and a status of an error is its failure.
+	f.write(".curlrc", "silent\nshow-error\nfail-with-body\nmax-time = 20\n")
 	return f
+}
+
+// needs skips the test if the machine lacks the program that a command runs.
+func (f *follower) needs(c command) {
+	f.t.Helper()
+	tool := strings.Fields(c.line)[0]
+	if tool != "openssl" && tool != "bash" && tool != "curl" {
+		return
+	}
+	if _, err := exec.LookPath(tool); err != nil {
+		f.t.Skip("missing tool: " + tool)
+	}
 }
 
 // freePort returns one of four digits, so that tables keep their shape.
@@ -115,8 +124,9 @@ var (
 	goBuild = regexp.MustCompile(`^go build -o (\S+) (\./\S+)$`)
 )
 
-// do runs one command and compares what it prints with what the page shows.
-func (f *follower) do(c command) {
+// do runs one command, compares what it prints with what the page shows, and
+// returns it; of a server, nothing.
+func (f *follower) do(c command) string {
 	f.t.Helper()
 	f.commands++
 	line := f.here(c.plain())
@@ -124,10 +134,10 @@ func (f *follower) do(c command) {
 	switch {
 	case strings.HasPrefix(line, "export "):
 		f.exports = append(f.exports, line)
-		return
+		return ""
 	case server.MatchString(line):
 		f.start(line, c)
-		return
+		return ""
 	case goBuild.MatchString(line):
 		// The reader is in a copy of this repository. What comes of it is here
 		// already: this very program.
@@ -143,6 +153,7 @@ func (f *follower) do(c command) {
 	if err != nil && !strings.Contains(want, "attache: ") { // a failure is shown
 		f.t.Fatalf("$ %s\n%s\n%v", c.line, got, err)
 	}
+	return got
 }
 
 // shell returns a shell in the follower's folder that runs one command.
