@@ -83,6 +83,13 @@ func send(t *testing.T, client *http.Client, command string) string {
 	for i := 0; i < len(words); i++ {
 		switch word := words[i]; {
 		case word == "-i":
+		case word == "-X" && i+1 < len(words):
+			i++
+			method = words[i]
+		case word == "--data-urlencode" && i+1 < len(words):
+			i++
+			name, value, _ := strings.Cut(words[i], "=")
+			method, body = http.MethodPost, name+"="+url.QueryEscape(value)
 		case word == "-d" && i+1 < len(words):
 			i++
 			method, body = http.MethodPost, words[i]

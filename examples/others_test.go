@@ -1,9 +1,11 @@
 package examples
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +66,7 @@ func tryOther(t *testing.T, path string, text []byte, readme string) {
 		used := route.Plan.Slots()[len(route.Plan.Slots())-1].Credential.Recipe().Name
 		v.mu.Lock()
 		before := v.asked
-		v.refuse = refusal(t, used)
+		v.refuse = refusal(t, used, hostOf(route))
 		refused := v.refuse != "" && before > 0
 		if !refused {
 			v.refuse = "" // a new login would give the same
@@ -82,6 +84,40 @@ func tryOther(t *testing.T, path string, text []byte, readme string) {
 		v.mu.Unlock()
 	}
 }
+
+// TestPagesOfRecipes tries the configuration with which each page about a built-in
+// recipe begins, and the requests beside it, in the same way.
+func TestPagesOfRecipes(t *testing.T) {
+	pages, _ := filepath.Glob("../docs/recipes/*.md")
+	if len(pages) < 20 {
+		t.Errorf("only the pages %q", pages)
+	}
+	for _, page := range pages {
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			block := firstConfiguration.FindSubmatch(text)
+			if block == nil {
+				t.Fatal("there is no configuration")
+			}
+			for _, name := range inEnvironment.FindAllSubmatch(block[1], -1) {
+				t.Setenv(string(name[1]), "from-the-environment")
+			}
+			// What the recipe takes if nothing is said is a file of a pod.
+			config := bytes.Replace(block[1], []byte("recipe: kubernetes/service-account\n"),
+				[]byte("recipe: kubernetes/service-account\n    with: {file: /var/run/secrets/kubernetes.io/serviceaccount/token}\n"), 1)
+			tryOther(t, page, config, prompt.ReplaceAllString(string(text), "curl "))
+		})
+	}
+}
+
+var (
+	firstConfiguration = regexp.MustCompile("(?s)```yaml\n(credentials:.*?)```")
+	inEnvironment      = regexp.MustCompile(`\{env: ([A-Z_]+)`)
+	prompt             = regexp.MustCompile(`(?m)^\$ curl `)
+)
 
 // recipesOf returns the names of the recipes of an example.
 func recipesOf(t *testing.T, text []byte) map[string]bool {
@@ -140,6 +176,14 @@ func routeOf(t *testing.T, cfg *config.Config, command string) *config.Route {
 	}
 	t.Fatalf("curl %s asks for no route", command)
 	return nil
+}
+
+// hostOf returns the host of a route's upstream, "" if a token's output says it.
+func hostOf(route *config.Route) string {
+	if route.Upstream == nil {
+		return ""
+	}
+	return route.Upstream.Hostname()
 }
 
 // check looks at the last call: what the route injects is there, and if there was a

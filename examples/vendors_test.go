@@ -3,6 +3,7 @@ package examples
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -82,6 +83,7 @@ func newVendors(t *testing.T, recipes map[string]bool) *vendors {
 // transcript is as much of a transcript as is needed here.
 type transcript struct {
 	recipe, request string
+	host            string // that the client of a call asks
 	answers         []struct{ answer, want string }
 }
 
@@ -109,6 +111,14 @@ func transcripts(t *testing.T) []transcript {
 				if strings.Contains(head, "\ntoken: ") {
 					one.request = text
 				}
+			case "client":
+				if words := strings.Fields(text); len(words) > 1 {
+					u, err := url.Parse(words[1])
+					if err != nil {
+						t.Fatal(err)
+					}
+					one.host = u.Hostname()
+				}
 			case "answer":
 				one.answers = append(one.answers, struct{ answer, want string }{text, ""})
 			case "want":
@@ -122,17 +132,22 @@ func transcripts(t *testing.T) []transcript {
 	return list
 }
 
-// refusal returns an answer to a call that refuses a token of the recipe; "" if
-// there is none.
-func refusal(t *testing.T, recipe string) string {
+// refusal returns an answer to a call that refuses a token of the recipe, one of
+// the host if there is any; "" if there is none at all.
+func refusal(t *testing.T, recipe, host string) string {
+	found := ""
 	for _, file := range transcripts(t) {
 		for _, a := range file.answers {
-			if file.recipe == recipe && file.request == "" && strings.Contains(a.want, "refused: ") {
+			if file.recipe != recipe || file.request != "" || !strings.Contains(a.want, "refused: ") {
+				continue
+			}
+			if file.host == host {
 				return a.answer
 			}
+			found = cmp.Or(found, a.answer)
 		}
 	}
-	return ""
+	return found
 }
 
 // authority makes what signs the certificates.
@@ -242,7 +257,7 @@ var ecKey = sync.OnceValues(func() ([]byte, error) {
 
 var (
 	fileOf  = regexp.MustCompile(`\{file: ([a-z.-]+)\}`)
-	podFile = regexp.MustCompile(`/var/run/secrets/[a-z./-]+`)
+	podFile = regexp.MustCompile(`(?:/var)?/run/secrets/[a-z./-]+`)
 )
 
 // files makes the files that an example reads, and returns the example with their
