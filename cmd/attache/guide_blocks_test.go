@@ -4,12 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // block is a fenced block of a page.
 type block struct {
+	page     string
 	section  string // the heading of the second level above it; "": none
 	file     string // the file that it is, where the text before it says `NAME`:
 	language string
@@ -36,7 +38,7 @@ func blocks(t *testing.T, page string) []block {
 		m := fence.FindStringSubmatch(line)
 		switch {
 		case m != nil && open == nil:
-			open = &block{section: section, language: m[1]}
+			open = &block{page: page, section: section, language: m[1]}
 			if name := fileName.FindStringSubmatch(before); name != nil {
 				open.file = name[1]
 			}
@@ -62,7 +64,7 @@ type command struct {
 	line  string
 	shown string
 	// prompted says that the page would show an output: it stands in a block of
-	// `$ COMMAND` and outputs, and not in one of commands alone.
+	// commands and outputs, and not in one of commands alone.
 	prompted bool
 }
 
@@ -79,6 +81,11 @@ func (b block) commands() []command {
 		for _, part := range strings.Split(text, "\n$ ")[1:] {
 			line, shown, _ := strings.Cut(part, "\n")
 			list = append(list, command{line, shown, true})
+		}
+		if !slices.ContainsFunc(list, func(c command) bool { return strings.TrimSpace(c.shown) != "" }) {
+			for i := range list {
+				list[i].prompted = false
+			}
 		}
 		return list
 	}
