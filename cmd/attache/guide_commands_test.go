@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // elsewhere is a command that no test of this package runs as it stands, and
@@ -217,20 +219,48 @@ func attacheLines(line string) [][]string {
 // parses reports what is wrong with a command line of attache, without running
 // it.
 func parses(args []string) error {
+	cmd, err := commandOf(args)
+	if err != nil || cmd.Args == nil {
+		return err
+	}
+	return cmd.Args(cmd, cmd.Flags().Args())
+}
+
+// commandOf returns the command that a command line calls, with its flags set.
+func commandOf(args []string) (*cobra.Command, error) {
 	root := newRoot()
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
-	cmd, rest, err := root.Find(args)
+	cmd, rest, err := root.Find(slices.DeleteFunc(args, func(arg string) bool { return arg == "--help" }))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := cmd.ParseFlags(rest); err != nil {
-		return err
+	if err = cmd.ParseFlags(rest); err == nil && cmd == root {
+		err = root.Args(root, root.Flags().Args())
 	}
-	if cmd.Args == nil {
-		return nil
+	return cmd, err
+}
+
+// A command line of attache within a sentence or a table is one that exists, whatever
+// it leaves out.
+func TestCommandsInSentences(t *testing.T) {
+	seen := 0
+	for _, page := range pagesWithCommands(t) {
+		text, err := os.ReadFile(filepath.Join("../..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		prose := regexp.MustCompile("(?ms)^ *```.*?^ *```").ReplaceAllString(string(text), "")
+		for _, m := range regexp.MustCompile("`attache ([a-z][^`]*)`").FindAllStringSubmatch(prose, -1) {
+			seen++
+			if _, err := commandOf(shellWords(m[1])); err != nil {
+				t.Errorf("%s: attache %s: %v", page, m[1], err)
+			}
+		}
 	}
-	return cmd.Args(cmd, cmd.Flags().Args())
+	if seen < 30 {
+		t.Errorf("only %d", seen)
+	}
 }
 
 // What is said to run a command exists.
