@@ -36,6 +36,10 @@ type Config struct {
 	// Certificates returns the TLS certificates in service. It is called like
 	// Status; nil: there are none.
 	Certificates func() []Certificate
+	// StoreWorks is called when an operation of the store succeeds after some had
+	// failed, with the time since the first of them. It must not block; nil: nobody
+	// wants to know.
+	StoreWorks func(down time.Duration)
 }
 
 // Certificate is a TLS certificate of a listener.
@@ -48,6 +52,7 @@ type Certificate struct {
 type Metrics struct {
 	status       func() []refresher.PoolStatus
 	certificates func() []Certificate
+	storeWorks   func(down time.Duration)
 	families     []family // in the order of the reference
 
 	// Routes and credentials have their own series of these.
@@ -83,7 +88,7 @@ func New(cfg Config) (*Metrics, error) {
 		return nil, errors.New("make metrics: there is no registerer")
 	}
 	m := &Metrics{
-		status: cfg.Status, certificates: cfg.Certificates, routes: map[string]*Route{}, credentials: map[string]*credential{},
+		status: cfg.Status, certificates: cfg.Certificates, storeWorks: cfg.StoreWorks, routes: map[string]*Route{}, credentials: map[string]*credential{},
 	}
 	if m.status == nil {
 		m.status = func() []refresher.PoolStatus { return nil }

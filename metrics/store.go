@@ -30,7 +30,7 @@ func storeOperations() map[string][]string {
 // Store returns s with its operations counted. It is a [refresher.Watcher] if s
 // is one.
 func (m *Metrics) Store(s refresher.Store) refresher.Store {
-	c := counted{s, m}
+	c := counted{s, m, &outage{}}
 	if w, ok := s.(refresher.Watcher); ok {
 		return countedWatcher{c, w}
 	}
@@ -40,6 +40,33 @@ func (m *Metrics) Store(s refresher.Store) refresher.Store {
 type counted struct {
 	store refresher.Store
 	m     *Metrics
+	down  *outage
+}
+
+// outage is what is known of a store that fails.
+type outage struct {
+	mu     sync.Mutex
+	since  time.Time // of the first failure; zero: it works
+	writes bool      // an operation other than load failed: that a load succeeds proves nothing
+}
+
+// note enters an outcome, and reports whether the outage is over with it, and how
+// long it was.
+func (o *outage) note(op, outcome string, now time.Time) (down time.Duration, over bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case outcome == outcomeError:
+		if o.since.IsZero() {
+			o.since = now
+		}
+		o.writes = o.writes || op != "load"
+	case o.since.IsZero(), outcome == outcomeHeld, outcome == outcomeConflict, op == "load" && o.writes:
+	default:
+		down, over = now.Sub(o.since), true
+		o.since, o.writes = time.Time{}, false
+	}
+	return down, over
 }
 
 type countedWatcher struct {
@@ -62,6 +89,9 @@ func (c counted) count(op string, err error) {
 		outcome = outcomeError
 	}
 	c.m.storeOperations.WithLabelValues(op, outcome).Inc()
+	if down, over := c.down.note(op, outcome, time.Now()); over && c.m.storeWorks != nil {
+		c.m.storeWorks(down)
+	}
 }
 
 // Load implements [refresher.Store].

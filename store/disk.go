@@ -162,7 +162,7 @@ func (d *disk) read() (logContent, error) {
 	case content.damage != "" || d.size == 0:
 		d.broken, d.damaged = true, content.damage != ""
 	case content.torn:
-		d.log.Info("the last write to the store was cut off when attache ended, and nobody relied on it", "file", d.path)
+		d.log.Info("the store ends in a write that is not whole, as after a crash, and it is left out; a save counts only once the disk has confirmed it", "file", d.path)
 		d.broken = d.f.Truncate(d.size) != nil
 	}
 	return content, nil

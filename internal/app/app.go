@@ -91,6 +91,9 @@ func New(opt Options) (*App, error) {
 	a.metrics, err = metrics.New(metrics.Config{
 		Registerer: a.registry, Version: opt.Version, Revision: opt.Revision, Status: a.Tokens,
 		Certificates: a.certificateStatus,
+		StoreWorks: func(down time.Duration) {
+			opt.Log.Info("the token store works again", "down_for", down.Round(time.Millisecond).String())
+		},
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package redisclient
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -67,7 +69,13 @@ func dialer(o Options, at place) func(ctx context.Context, network, address stri
 		if config == nil {
 			config = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
-		dial = (&tls.Dialer{NetDialer: tcp, Config: config}).DialContext
+		dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := tcp.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return secured(ctx, c, config, address)
+		}
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
@@ -78,6 +86,25 @@ func dialer(o Options, at place) func(ctx context.Context, network, address stri
 		}
 		return &boundedConn{Conn: c}, nil
 	}
+}
+
+// secured does the TLS handshake of a connection. A server without TLS waits for
+// the end of what it takes for a command: then there is nothing but a deadline.
+func secured(ctx context.Context, c net.Conn, config *tls.Config, address string) (net.Conn, error) {
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	secure := tls.Client(c, config)
+	err := secure.HandshakeContext(ctx)
+	if err == nil {
+		return secure, nil
+	}
+	c.Close()
+	if _, other := errors.AsType[tls.RecordHeaderError](err); other || errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no TLS comes from it, which rediss:// asks for; if it has none, write redis://: %w", err)
+	}
+	return nil, err
 }
 
 // introduce gives the connection a name for people who look at Redis. Who may not
