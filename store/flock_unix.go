@@ -38,3 +38,7 @@ func syncFolder(path string) error {
 
 // renameOpen says that a file may be renamed while it is open.
 const renameOpen = true
+
+// access reports whether the user of this process may do something with what is at
+// a path.
+func access(path string, mode uint32) error { return syscall.Access(path, mode) }

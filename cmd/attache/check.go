@@ -152,7 +152,11 @@ func checkFile(cmd *cobra.Command, file string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, warning := range cfg.Warnings {
+	warnings := cfg.Warnings
+	if advice := app.AdviseOnStore(cfg.Store); advice != "" {
+		warnings = append(warnings, file+": store: "+advice)
+	}
+	for _, warning := range warnings {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", warning)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s, %s\n", file, count(len(cfg.Credentials), "credential"), count(len(cfg.Routes), "route"))

@@ -86,3 +86,12 @@ func holds(settings config.Store, p refresher.Policy) bool {
 	}
 	return p.PreviousDies
 }
+
+// AdviseOnStore says what is in the way of the store that is configured, as far as
+// this machine can tell; "": nothing, or nobody can tell without asking the store.
+func AdviseOnStore(settings config.Store) string {
+	if settings.Kind != config.StoreFile {
+		return ""
+	}
+	return store.Advice(settings.File)
+}
