@@ -20,6 +20,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -201,10 +202,9 @@ func (c *Certificates) Status() []Status {
 		}
 	}
 	var all []Status
-	for _, s := range byName {
-		all = append(all, s)
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		all = append(all, byName[name])
 	}
-	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
