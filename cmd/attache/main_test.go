@@ -21,6 +21,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", quickExit+os.Getenv("GORACE"))
 			// Free ports of loopback for what a script starts.
 			for _, name := range []string{"PORT1", "PORT2", "PORT3"} {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
