@@ -35,7 +35,7 @@ func commandsElsewhere() []elsewhere {
 
 		{`examples/kubernetes/README\.md`, `(kubectl|helm) .*`, "it takes a cluster: test/deploy checks what is applied and rendered"},
 		{`examples/kubernetes/README\.md`, `password=\$\(openssl rand -hex 32\)`, "what uses it takes a cluster"},
-		{`examples/kubernetes/README\.md`, `curl --cacert attache-ca\.pem .*`, "it takes a cluster: ca.txtar asks with the CA"},
+		{`examples/kubernetes/README\.md`, `curl --cacert attache-ca\.pem .*`, "it takes a cluster: TestListenWithTLSAndCallers in internal/app calls with TLS and a token"},
 		{`examples/systemd/README\.md`, `(install|systemctl) .*`, "it takes root and systemd: test/deploy checks the unit"},
 		{`examples/compose/README\.md`, `(mkdir secrets|docker compose) .*`, "it takes Docker: test/deploy checks the file"},
 		{`examples/prometheus/README\.md`, `attache demo &|prometheus .*|promtool .*`, "it takes Prometheus: make interop runs it"},
@@ -49,7 +49,7 @@ func commandsElsewhere() []elsewhere {
 		{`docs/configuration\.md`, `curl -H .* https://attache\.example\.com:8443/.*`, "it takes a host of that name: TestListenWithTLSAndCallers in internal/app calls with a token"},
 		{`docs/configuration\.md`, `curl --unix-socket /run/attache/token\.sock .*`, "it takes a folder of root's: TestHandoutOverASocket in internal/app asks another one"},
 		{`docs/configuration\.md`, `curl -i http://127\.0\.0\.1:8484/openim/.*`, "the vendor is to be down: TestNoTokenInTime in proxy has the answer"},
-		{`docs/tls\.md`, `attache (ca export|run) .*|curl --cacert .*|export REDIS_URL=.*`, "it takes certificates, Redis and a host of that name: ca.txtar, and the tests of internal/certs"},
+		{`docs/tls\.md`, `attache (ca export|run) .*|curl --cacert .*|export REDIS_URL=.*`, "it takes certificates, Redis or a listener for other machines: ca.txtar exports the CA, TestListenWithTLSAndCallers in internal/app calls with TLS"},
 
 		{`docs/command-line\.md`, `attache run -c /etc/attache/attache\.yaml`, "run.txtar runs one with another file"},
 		{`docs/command-line\.md`, `attache check --live|attache token .*`, "it asks real vendors: checklive.txtar and TestGuides ask emulated ones"},
@@ -142,6 +142,7 @@ var (
 	metric    = regexp.MustCompile(`\b(attache_(?:credential|proxy|config|build|store)_\w+?)(?:_sum|_count|_bucket)?\b`)
 	target    = regexp.MustCompile(`(?:^|[;&] *)make ([a-z]+)`)
 	anyFile   = regexp.MustCompile(`^[a-z][\w./-]*\.(yaml|yml|json|service|txtar)$|^[a-z][\w-]*/$`)
+	deployed  = regexp.MustCompile(`(?:kubectl .*-[kf]|helm install \S+|helm dependency build) ([a-z][\w./-]*)`)
 	testNamed = regexp.MustCompile(`\bTest\w+|\w+\.txtar\b`)
 )
 
@@ -178,9 +179,14 @@ func checkCommand(t *testing.T, page string, c command, made map[string]bool) {
 	if !strings.HasPrefix(page, "examples/") {
 		return
 	}
-	for _, word := range shellWords(c.plain()) {
-		file := strings.TrimPrefix(word, "--config.file=")
-		if !anyFile.MatchString(file) || made[file] {
+	files := slices.DeleteFunc(shellWords(c.plain()), func(word string) bool {
+		return !anyFile.MatchString(strings.TrimPrefix(word, "--config.file="))
+	})
+	for _, m := range deployed.FindAllStringSubmatch(c.plain(), -1) {
+		files = append(files, m[1])
+	}
+	for _, file := range files {
+		if file = strings.TrimPrefix(file, "--config.file="); made[file] {
 			continue
 		}
 		if _, err := os.Stat(filepath.Join("../..", filepath.Dir(page), file)); err != nil {

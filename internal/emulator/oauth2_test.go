@@ -159,9 +159,6 @@ func TestOAuth2Refusals(t *testing.T) {
 			t.Errorf("%s: WWW-Authenticate is %q", tc.name, challenge)
 		}
 	}
-	b := start(t, OAuth2, Options{})
-	b.want("GET", b.ask("GET /oauth2/token?"+cc, "", known...), 400, "error=invalid_request")
-	b.want("unknown path", b.ask("GET /", ""), 404)
 }
 
 // The API says what RFC 6750 has it say, and whose token it was.
@@ -171,6 +168,8 @@ func TestOAuth2Calls(t *testing.T) {
 		b.t.Helper()
 		return b.ask("POST /api/orders?x=1", "{}", "Authorization: Bearer "+token)
 	}
+	b.want("login by GET", b.ask("GET /oauth2/token?grant_type=client_credentials", "", oauth2FormType, oauth2Basic), 400, "error=invalid_request")
+	b.want("unknown path", b.ask("GET /", ""), 404)
 	first := b.oauth2Access()
 	b.want("good", call(first), 200, "client_id=shop", "sub=shop", "path=/api/orders", "exp=1700000060")
 	second := b.oauth2Ask("grant_type=password&username=anna&password=pass-word&scope=mail").get("access_token")
