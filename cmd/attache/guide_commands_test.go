@@ -47,8 +47,8 @@ func commandsElsewhere() []elsewhere {
 		{runbook, `.*curl .*http://127\.0\.0\.1:8485/.*`, "TestRunbook runs it"},
 
 		{`docs/configuration\.md`, `curl -H .* https://attache\.example\.com:8443/.*`, "it takes a host of that name: TestListenWithTLSAndCallers in internal/app calls with a token"},
-		{`docs/configuration\.md`, `curl --unix-socket /run/attache/token\.sock .*`, "it takes a folder of root's: TestHandoutOverASocket in internal/app asks another one"},
-		{`docs/configuration\.md`, `curl -i http://127\.0\.0\.1:8484/openim/.*`, "the vendor is to be down: TestNoTokenInTime in proxy has the answer"},
+		{`docs/configuration\.md`, `curl --unix-socket /run/attache/token\.sock .*`, "it takes a folder of root's: TestAnswersOfTheReference asks in another one"},
+		{`docs/configuration\.md`, `curl -i http://127\.0\.0\.1:8484/openim/.*`, "the vendor is to be down: TestAnswersOfTheReference sees to that"},
 		{`docs/tls\.md`, `attache (ca export|run) .*|curl --cacert .*|export REDIS_URL=.*`, "it takes certificates, Redis or a listener for other machines: ca.txtar exports the CA, TestListenWithTLSAndCallers in internal/app calls with TLS"},
 
 		{`docs/command-line\.md`, `attache run -c /etc/attache/attache\.yaml`, "run.txtar runs one with another file"},

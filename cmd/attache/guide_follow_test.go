@@ -27,6 +27,7 @@ type follower struct {
 	exports  []string          // commands that hold in every terminal
 	running  map[string]*terminal
 	commands int
+	ready    string // the path of the admin listener that says that attache is there
 }
 
 // quickExit is for the race detector, which else lets every program that ends sleep
@@ -38,7 +39,7 @@ const emulated = ":9400"
 
 func newFollower(t *testing.T) *follower {
 	t.Helper()
-	f := &follower{t: t, dir: t.TempDir(), ports: map[string]string{}, running: map[string]*terminal{}}
+	f := &follower{t: t, dir: t.TempDir(), ports: map[string]string{}, running: map[string]*terminal{}, ready: "/readyz"}
 	f.needs(command{line: "bash"})
 	f.needs(command{line: "curl"})
 	for _, port := range []string{":8484", ":8485", ":8600", emulated} {
@@ -206,7 +207,7 @@ func (f *follower) start(line string, c command) {
 	f.t.Helper()
 	kind := server.FindStringSubmatch(line)[1]
 	f.stop(kind)
-	ready := f.here("http://127.0.0.1:8485/readyz")
+	ready := f.here("http://127.0.0.1:8485" + f.ready)
 	if kind == "emulate" {
 		if !listen.MatchString(line) {
 			line += " --listen 127.0.0.1" + f.ports[emulated]

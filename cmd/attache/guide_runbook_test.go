@@ -40,3 +40,38 @@ func TestRunbook(t *testing.T) {
 		}
 	}
 }
+
+// The answers that docs/configuration.md shows: of a route whose vendor is down, and
+// of the hand-out. Their numbers are others here.
+func TestAnswersOfTheReference(t *testing.T) {
+	f := newFollower(t)
+	f.ready = "/livez"
+	const config = "handout: {unix: run/token.sock}\ncredentials:\n  openim:\n    recipe: openim\n" +
+		"    with: {endpoint: \"http://127.0.0.1:9400\", secret: {file: secret.txt}, platform_id: 1, user_id: user_001}\n" +
+		"routes:\n  - {path: /openim/, upstream: \"http://127.0.0.1:9400\", use: [openim], wait: 500ms}\n"
+	f.write("attache.yaml", config)
+	f.write("secret.txt", "openIM123\n")
+	f.write("run/.keep", "")
+	f.do(command{line: "attache run"})
+	tried := 0
+	for _, start := range []string{"curl -i http://127.0.0.1:8484/openim/", "curl --unix-socket "} {
+		for _, b := range blocks(t, "docs/configuration.md") {
+			for _, c := range b.commands() {
+				if !strings.HasPrefix(c.line, start) {
+					continue
+				}
+				tried++
+				line := f.here(strings.ReplaceAll(c.line, "/run/attache/", "run/")) + " --no-fail-with-body"
+				out, err := f.shell(line).CombinedOutput()
+				got, want := digits.ReplaceAllString(trimLines(string(out)), "0"), digits.ReplaceAllString(trimLines(c.shown), "0")
+				if got = strings.ReplaceAll(got, "\r", ""); err != nil || !outputPattern(want).MatchString(got) {
+					t.Errorf("$ %s\n%s\n%v\nthe page has:\n%s", line, got, err, want)
+				}
+			}
+		}
+		f.do(command{line: "attache emulate openim"}) // the vendor is there again
+	}
+	if tried != 2 {
+		t.Errorf("%d answers were tried", tried)
+	}
+}
