@@ -1,7 +1,10 @@
 package main
 
 import (
+	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,6 +41,37 @@ func TestRunbook(t *testing.T) {
 		if ran == 0 {
 			t.Errorf("%s: no command was run", page)
 		}
+	}
+}
+
+// Every address of the admin listener that a page has, also within a sentence, is one
+// that it knows.
+func TestAddressesOfTheAdminListener(t *testing.T) {
+	f := newFollower(t)
+	f.follow(guide{page: "README.md", section: "Use it"}.blocks(t))
+	seen := map[string]bool{}
+	for _, page := range pagesWithCommands(t) {
+		text, err := os.ReadFile(filepath.Join("../..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("http://127\\.0\\.0\\.1:8485(/[^?:\\s'\"`)>]*)").FindAllStringSubmatch(string(text), -1) {
+			if seen[m[1]] {
+				continue
+			}
+			seen[m[1]] = true
+			ans, err := http.Get(f.here("http://127.0.0.1:8485") + m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			ans.Body.Close() // it may be a stream without an end
+			if ans.StatusCode == http.StatusNotFound {
+				t.Errorf("%s: the admin listener has no %s", page, m[1])
+			}
+		}
+	}
+	if len(seen) < 5 {
+		t.Errorf("only %v", seen)
 	}
 }
 
