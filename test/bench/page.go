@@ -5,6 +5,8 @@ import (
 	"html"
 	"slices"
 	"strings"
+
+	"attache/internal/picture"
 )
 
 // resultsText is the generated part of the page.
@@ -109,10 +111,10 @@ func openText(r *results) string {
 			rows = append(rows, []string{title(p.Name),
 				fmt.Sprintf("%.2f", p.of(func(s sample) float64 { return s.P50 })/1000),
 				fmt.Sprintf("%.2f", p.of(func(s sample) float64 { return s.P99 })/1000),
-				thousands(p.of(func(s sample) float64 { return float64(s.Answers) / s.Seconds })),
+				picture.Thousands(p.of(func(s sample) float64 { return float64(s.Answers) / s.Seconds })),
 				fmt.Sprintf("%.0f %%", 100*p.of(func(s sample) float64 { return s.ProxyBusy }))})
 		}
-		fmt.Fprintf(&b, "Latency at %s requests a second, from the moment when a request was meant to be sent:\n\n%s\n", thousands(float64(k.Rate)), markdownTable(rows))
+		fmt.Fprintf(&b, "Latency at %s requests a second, from the moment when a request was meant to be sent:\n\n%s\n", picture.Thousands(float64(k.Rate)), markdownTable(rows))
 	}
 	return b.String()
 }

@@ -2,152 +2,198 @@ package main
 
 import (
 	"fmt"
-	"html"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
+
+	"attache/internal/picture"
 )
 
 // Measures of the picture in its own units.
 const (
-	pictureWidth = 1000
-	pictureHead  = 92
-	panelWidth   = 470
-	panelGap     = 20
-	panelHead    = 40
-	rowHeight    = 23
-	barHeight    = 13
-	barLeft      = 122 // from the panel's edge
-	barRoom      = 220 // for the longest bar
+	panelWidth = (picture.Width - 3*picture.Edge) / 2
+	panelHead  = 38
+	rowHeight  = 23
+	barHeight  = 13
+	barLeft    = 114 // from the panel's edge
+	barRoom    = 170 // for the longest bar
 )
 
-const pictureStyle = `
-    .ground { fill: #f8fafc; stroke: #cbd5e1 }
-    .panel { fill: #ffffff; stroke: #e2e8f0 }
-    text { fill: #334155; font-size: 13px }
-    .title { fill: #0f172a; font-size: 20px; font-weight: 700 }
-    .case { fill: #0f172a; font-size: 15px; font-weight: 600 }
-    .note { fill: #64748b; font-size: 12px }
-    .bar { fill: #94a3b8 }
-    .own { fill: #4f46e5 }
-    .ours { fill: #3730a3; font-weight: 700 }
-    .one { stroke: #0f172a; stroke-width: 1.5; stroke-dasharray: 3 3 }
-    .range { stroke: #0f172a; stroke-width: 1.5 }
-    @media (prefers-color-scheme: dark) {
-      .ground { fill: #0d1117; stroke: #30363d }
-      .panel { fill: #161b22; stroke: #30363d }
-      text { fill: #c9d1d9 }
-      .title, .case { fill: #f0f6fc }
-      .note { fill: #9aa4af }
-      .bar { fill: #6e7681 }
-      .own { fill: #818cf8 }
-      .ours { fill: #c7d2fe }
-      .one, .range { stroke: #f0f6fc }
-    }
-`
+// chart is what the picture shows.
+type chart struct {
+	rounds string
+	panels []chartPanel
+}
 
-// picture draws the ratios to nginx as bars, a panel for each case. Equal
-// results give equal bytes.
-func picture(r *results) string {
-	bars := 0
-	for _, name := range namesOf(r) {
-		if name != baseline {
-			bars++
+// chartPanel is one case.
+type chartPanel struct {
+	title, baseline string // the latter is what nginx cost
+	bars            []chartBar
+}
+
+// chartBar is one proxy in a case.
+type chartBar struct {
+	name, label string
+	ratio       interval // 0 without one: label says why
+}
+
+var (
+	roundsText = regexp.MustCompile(`(\d+ rounds?) of `)
+	mainRow    = regexp.MustCompile(`(?m)^\|  \|(.*)\|\n\|---.*\n((?:\|.*\n)+)`)
+	caseText   = regexp.MustCompile(`(?s)<details><summary>All figures: ([^\n]*)</summary>\n(.*?)</details>`)
+	ratioCell  = regexp.MustCompile(`^([\d.]+) \(([\d.]+)–([\d.]+)\)$`)
+)
+
+// drawPicture draws the ratios to nginx as bars, a panel for each case. It takes
+// them from the page's generated part, so that page and picture cannot differ and
+// the picture can be drawn anew without the run's results. Equal pages give equal
+// bytes.
+func drawPicture(page string) (string, error) {
+	c, err := readChart(page)
+	if err != nil {
+		return "", err
+	}
+	return c.draw(), nil
+}
+
+// readChart reads what resultsText wrote.
+func readChart(page string) (chart, error) {
+	var c chart
+	if m := roundsText.FindStringSubmatch(page); m != nil {
+		c.rounds = m[1]
+	}
+	overview := mainRow.FindStringSubmatch(page)
+	if overview == nil {
+		return c, fmt.Errorf("draw the picture: the page has no table of costs")
+	}
+	names, shown := cells(overview[1]), map[string][]string{}
+	for line := range strings.Lines(overview[2]) {
+		row := cells(strings.Trim(line, "|\n"))
+		shown[row[0]] = row[1:]
+	}
+	for _, m := range caseText.FindAllStringSubmatch(page, -1) {
+		row := shown[m[1]]
+		if len(row) != len(names) {
+			return c, fmt.Errorf("draw the picture: the table of costs has no row %q as wide as its head", m[1])
 		}
+		p := chartPanel{title: m[1], baseline: "nginx was not measured"}
+		for i, name := range names {
+			switch {
+			case name != title(baseline):
+				p.bars = append(p.bars, readBar(name, row[i], m[2]))
+			case row[i] == "invalid":
+				p.baseline = "nginx is not valid"
+			case row[i] != "–":
+				p.baseline = "nginx: " + row[i] + " µs"
+			}
+		}
+		c.panels = append(c.panels, p)
 	}
-	panelHeight := panelHead + bars*rowHeight + 14
-	rows := (len(r.Cases) + 1) / 2
-	height := pictureHead + rows*(panelHeight+panelGap) + 10
-	scale := barRoom / longest(r)
+	return c, nil
+}
 
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc" font-family="system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif">
-  <title id="title">CPU time per request in relation to nginx</title>
-  <desc id="desc">%s</desc>
-  <style>%s  </style>
-  <rect class="ground" x="0.5" y="0.5" width="%d" height="%d" rx="14"/>
-  <text class="title" x="24" y="40">CPU time per request, nginx = 1</text>
-  <text class="note" x="24" y="64">Shorter is better. Median of %s; the thin line spans all rounds. The dashed line is nginx; “nginx again” shows the noise.</text>
-`, pictureWidth, height, pictureWidth, height, html.EscapeString(description(r)), pictureStyle, pictureWidth-1, height-1, count(r.Settings.Rounds, "round"))
-	for i, c := range r.Cases {
-		x := panelGap + i%2*(panelWidth+panelGap)
-		y := pictureHead + i/2*(panelHeight+panelGap)
-		panel(&b, c, namesOf(r), x, y, panelHeight, scale)
+// readBar makes a bar of a cell of the overview, "31.3 (2.6)", and of the proxy's
+// row in the table with all figures of the case.
+func readBar(name, cell, table string) chartBar {
+	switch cell {
+	case "–":
+		return chartBar{name: name, label: "not measured"}
+	case "invalid":
+		return chartBar{name: name, label: "invalid"}
 	}
-	b.WriteString("</svg>\n")
-	return b.String()
+	for line := range strings.Lines(table) {
+		row := cells(strings.Trim(line, "|\n"))
+		if row[0] != name || len(row) < 5 {
+			continue
+		}
+		m := ratioCell.FindStringSubmatch(row[4])
+		if m == nil {
+			break
+		}
+		cost, ratio, _ := strings.Cut(strings.TrimSuffix(cell, ")"), " (")
+		number := func(s string) float64 {
+			v, _ := strconv.ParseFloat(s, 64) // the expression lets little else through; the rest is 0, and no bar
+			return v
+		}
+		return chartBar{name: name, label: ratio + "× · " + cost + " µs", ratio: interval{number(m[1]), number(m[2]), number(m[3])}}
+	}
+	return chartBar{name: name, label: "no ratio"}
+}
+
+func cells(row string) []string {
+	all := strings.Split(strings.Trim(row, "|"), "|")
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return all
+}
+
+func (c chart) draw() string {
+	p := picture.New("CPU time per request in relation to nginx", c.description())
+	top := p.Head("CPU time per request, nginx = 1",
+		"Shorter is better. Median of "+c.rounds+"; the thin line spans all rounds.",
+		"The dashed line is nginx; what “nginx again” differs from it by is noise.")
+	bars := 0
+	for _, panel := range c.panels {
+		bars = max(bars, len(panel.bars))
+	}
+	height := float64(panelHead + bars*rowHeight + 12)
+	for i, panel := range c.panels {
+		x := picture.Edge + float64(i%2)*(panelWidth+picture.Edge)
+		y := top + float64(i/2)*(height+picture.Edge)
+		panel.draw(p, x, y, height, barRoom/c.longest())
+	}
+	rows := float64((len(c.panels) + 1) / 2)
+	return p.SVG(top + rows*(height+picture.Edge))
 }
 
 // longest returns the ratio that the longest bar stands for.
-func longest(r *results) float64 {
+func (c chart) longest() float64 {
 	most := 2.0
-	for _, c := range r.Cases {
-		for _, p := range c.Proxies {
-			if ratio, ok := c.ratio(p.Name); ok {
-				most = max(most, ratio.Max)
-			}
+	for _, panel := range c.panels {
+		for _, bar := range panel.bars {
+			most = max(most, bar.ratio.Max)
 		}
 	}
 	return math.Ceil(most*2) / 2
 }
 
 // description says in words what the picture shows.
-func description(r *results) string {
+func (c chart) description() string {
 	var parts []string
-	for _, c := range r.Cases {
-		if ratio, ok := c.ratio("attache"); ok {
-			parts = append(parts, fmt.Sprintf("%s: %.1f times", caseOf(c.Name).Title, ratio.Median))
+	for _, panel := range c.panels {
+		for _, bar := range panel.bars {
+			if ratio, _, ok := strings.Cut(bar.label, "× · "); ok && bar.name == "attache" {
+				parts = append(parts, panel.title+": "+ratio+" times")
+			}
 		}
 	}
 	return "The CPU time of attache for a request, as a multiple of nginx's. " + strings.Join(parts, "; ") + "."
 }
 
-func panel(b *strings.Builder, c caseResult, names []string, x, y, height int, scale float64) {
-	note := "nginx is not valid"
-	if p := c.proxy(baseline); p == nil {
-		note = "nginx was not measured"
-	} else if _, ok := p.valid(); ok {
-		note = fmt.Sprintf("nginx: %.1f µs", p.of(sample.cost))
+func (c chartPanel) draw(p *picture.Picture, x, y, height, scale float64) {
+	p.Sheet(x, y, panelWidth, height, c.title, c.baseline)
+	left := x + barLeft
+	for i, b := range c.bars {
+		top := y + panelHead + float64(i)*rowHeight
+		hue, ink := picture.Plain, picture.Text
+		if b.name == "attache" {
+			hue, ink = picture.Own, picture.Own.Strong()
+		}
+		p.Text(ink, x+16, top+12, picture.Start, b.name)
+		if b.ratio.Median == 0 {
+			p.Text(picture.Note, left+scale+10, top+12, picture.Start, b.label)
+			continue
+		}
+		p.Bar(hue, left, top+1, b.ratio.Median*scale, barHeight)
+		// The label stands beyond the dashed line.
+		p.Text(ink, left+max(b.ratio.Median, b.ratio.Max, 1)*scale+8, top+12, picture.Start, b.label)
 	}
-	fmt.Fprintf(b, `  <g transform="translate(%d %d)">
-    <rect class="panel" width="%d" height="%d" rx="10"/>
-    <text class="case" x="16" y="25">%s</text>
-    <text class="note" x="%d" y="25" text-anchor="end">%s</text>
-`, x, y, panelWidth, height, html.EscapeString(caseOf(c.Name).Title), panelWidth-16, note)
-	row := 0
-	for _, name := range names {
-		if name != baseline {
-			bar(b, c, name, panelHead+row*rowHeight, scale)
-			row++
+	p.At(left+scale, y+panelHead-3, left+scale, y+height-9)
+	for i, b := range c.bars {
+		if b.ratio.Median > 0 {
+			p.Reach(left+b.ratio.Min*scale, left+b.ratio.Max*scale, y+panelHead+float64(i)*rowHeight+1+barHeight/2.0)
 		}
 	}
-	one := barLeft + scale
-	fmt.Fprintf(b, "    <line class=\"one\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n  </g>\n", one, panelHead-4, one, height-10)
-}
-
-func bar(b *strings.Builder, c caseResult, name string, y int, scale float64) {
-	barClass, textClass := "bar", ""
-	if name == "attache" {
-		barClass, textClass = "bar own", ` class="ours"`
-	}
-	base := y + 12 // of the text
-	fmt.Fprintf(b, "    <text%s x=\"16\" y=\"%d\">%s</text>\n", textClass, base, html.EscapeString(title(name)))
-	p := c.proxy(name)
-	if p == nil {
-		fmt.Fprintf(b, "    <text class=\"note\" x=\"%.1f\" y=\"%d\">not measured</text>\n", barLeft+scale+8, base)
-		return
-	}
-	ratio, ok := c.ratio(name)
-	if !ok {
-		word := "no ratio"
-		if _, ok := p.valid(); !ok {
-			word = "invalid"
-		}
-		fmt.Fprintf(b, "    <text class=\"note\" x=\"%.1f\" y=\"%d\">%s</text>\n", barLeft+scale+8, base, word)
-		return
-	}
-	middle := float64(y) + float64(barHeight)/2 + 1
-	right := barLeft + max(ratio.Median, ratio.Max, 1)*scale // beyond the dashed line
-	fmt.Fprintf(b, "    <rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>\n", barClass, barLeft, y+1, ratio.Median*scale, barHeight)
-	fmt.Fprintf(b, "    <line class=\"range\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", barLeft+ratio.Min*scale, middle, barLeft+ratio.Max*scale, middle)
-	fmt.Fprintf(b, "    <text%s x=\"%.1f\" y=\"%d\">%.1f× · %.1f µs</text>\n", textClass, right+8, base, ratio.Median, p.of(sample.cost))
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"attache/internal/picture"
 )
 
 // caseOf returns a case by its name; one that is gone since the results were
@@ -51,7 +53,7 @@ func figures(c caseResult, p *proxyResult) []string {
 		part(func(s sample) float64 { return s.UserMicros }),
 		part(func(s sample) float64 { return s.SystemMicros }),
 		ratio,
-		thousands(p.of(func(s sample) float64 { return float64(s.Answers) / s.Seconds })),
+		picture.Thousands(p.of(func(s sample) float64 { return float64(s.Answers) / s.Seconds })),
 		fmt.Sprintf("%.2f", p.of(func(s sample) float64 { return s.P50 })/1000),
 		fmt.Sprintf("%.2f", p.of(func(s sample) float64 { return s.P99 })/1000),
 		megabytes(p.IdleBytes), megabytes(p.loaded()), fmt.Sprintf("%.0f", p.StartMS), p.limits(caseOf(c.Name)),
@@ -82,14 +84,6 @@ func (p *proxyResult) limits(c loadCase) string {
 		}
 	}
 	return "–"
-}
-
-func thousands(v float64) string {
-	s := fmt.Sprintf("%.0f", v)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
@@ -218,7 +212,11 @@ func writeDocs(dir string, r *results) error {
 	if text, err = replacePart(text, configurationsPart, shownConfigs()); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "pictures", "performance.svg"), []byte(picture(r)), 0o644); err != nil {
+	drawn, err := drawPicture(text)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pictures", "performance.svg"), []byte(drawn), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(path, []byte(text), 0o644)
