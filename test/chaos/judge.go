@@ -34,6 +34,9 @@ const (
 	causeSession cause = "503: the store lost a refresh token with its data"
 )
 
+// unexcused lists the causes that nothing explains and that must not be.
+func unexcused() []cause { return []cause{causeCould, causeUnexplained, causeWrong} }
+
 // without is the cause of an answer 503 while k was why nobody could log in.
 func without(k kind) cause { return cause("503: " + string(k)) }
 

@@ -27,6 +27,8 @@ type options struct {
 	dir       string
 	page      string
 	picture   string
+	figures   string
+	render    string
 	memory    bool
 	debug     bool
 	breakage  string
@@ -54,6 +56,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.dir, "dir", "build/chaos", "where configurations, logs and timelines are kept")
 	f.StringVar(&o.page, "page", "", "the page that results are written into")
 	f.StringVar(&o.picture, "picture", "", "the picture of the soak that is written")
+	f.StringVar(&o.figures, "figures", "", "where what that picture shows is kept, so that a test can draw it anew")
+	f.StringVar(&o.render, "render", "", "break nothing: write page and picture of the results in this file, a build/chaos/results.json")
 	f.BoolVar(&o.memory, "memory", false, "one process that shares nothing: a test of the bench itself, with --parts steady")
 	f.BoolVar(&o.debug, "debug", false, "have the processes log everything")
 	f.StringVar(&o.breakage, "break", "", "make a mistake that the bench must find: "+strings.Join(breakages(), ", "))
@@ -101,6 +105,13 @@ func run(args []string, out io.Writer) error {
 	o, err := parseOptions(args, out)
 	if err != nil {
 		return err
+	}
+	if o.render != "" {
+		rep, err := loadReport(o.render)
+		if err != nil {
+			return err
+		}
+		return rep.writeDocs(o)
 	}
 	all, err := o.chosen()
 	if err != nil {
@@ -161,7 +172,7 @@ func build(dir string, clocks bool) (b binaries, err error) {
 	return b, err
 }
 
-// write writes the results, and with flags for them the page and the picture.
+// write writes the results, and what writeDocs does.
 func (rep *report) write(o options) error {
 	text, err := json.MarshalIndent(rep, "", " ")
 	if err != nil {
@@ -170,15 +181,41 @@ func (rep *report) write(o options) error {
 	if err := os.WriteFile(filepath.Join(o.dir, "results.json"), text, 0o600); err != nil {
 		return err
 	}
+	return rep.writeDocs(o)
+}
+
+// loadReport reads what write wrote.
+func loadReport(path string) (*report, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	rep := &report{}
+	if err := json.Unmarshal(text, rep); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return rep, nil
+}
+
+// writeDocs writes the page and the picture for which there are flags, and what
+// the picture is drawn of.
+func (rep *report) writeDocs(o options) error {
 	if o.page != "" {
 		if err := writePage(o.page, rep); err != nil {
 			return err
 		}
 	}
-	if o.picture != "" {
-		if soak := rep.find("soak"); soak != nil {
-			return os.WriteFile(o.picture, []byte(picture(soak)), 0o644)
+	soak := rep.find("soak")
+	if soak == nil {
+		return nil
+	}
+	if o.figures != "" {
+		if err := soak.keep(o.figures); err != nil {
+			return err
 		}
+	}
+	if o.picture != "" {
+		return os.WriteFile(o.picture, []byte(drawPicture(soak)), 0o644)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"html"
 	"os"
 	"strings"
+
+	"attache/internal/picture"
 )
 
 const (
@@ -62,8 +64,7 @@ func (rep *report) summary() string {
 	var b strings.Builder
 	b.WriteString("| | requests | failed | of these not to be | logins | ideal | longest time without an answer |\n|---|---:|---:|---:|---:|---:|---:|\n")
 	for _, r := range rep.Results {
-		bad := r.Causes[causeCould] + r.Causes[causeUnexplained] + r.Causes[causeWrong]
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.0f ms |\n", r.Title, thousands(r.Requests), thousands(r.failed()), thousands(bad), thousands(r.Logins), thousands(r.ideal()), r.GapMS)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.0f ms |\n", r.Title, picture.Thousands(r.Requests), picture.Thousands(r.failed()), picture.Thousands(r.unexcused()), picture.Thousands(r.Logins), picture.Thousands(r.ideal()), r.GapMS)
 	}
 	return b.String() + "\n"
 }

@@ -214,6 +214,14 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // failed is how many requests failed.
 func (r *result) failed() int64 { return r.Requests - r.Good }
 
+// unexcused is how many of them must not have.
+func (r *result) unexcused() (n int64) {
+	for _, c := range unexcused() {
+		n += r.Causes[c]
+	}
+	return n
+}
+
 // ideal is how many logins there had to be: the first, one for each lifetime and
 // one for each revocation.
 func (r *result) ideal() int64 {
@@ -223,7 +231,7 @@ func (r *result) ideal() int64 {
 // check adds what the part should have shown and did not.
 func (r *result) check(p *part) {
 	say := func(format string, args ...any) { r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...)) }
-	for _, c := range []cause{causeCould, causeUnexplained, causeWrong} {
+	for _, c := range unexcused() {
 		if n := r.Causes[c]; n > 0 {
 			say("%d requests: %s", n, c)
 		}

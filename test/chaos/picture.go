@@ -1,45 +1,24 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
-	"html"
+	"os"
 	"slices"
-	"strings"
+
+	"attache/internal/picture"
 )
 
 // Measures of the picture in its own units.
 const (
-	pictureWidth = 1000
-	plotLeft     = 168
-	plotWidth    = 806
-	plotTop      = 96
-	goodHeight   = 120
-	badTop       = plotTop + goodHeight + 34
-	badHeight    = 70
-	lanesTop     = badTop + badHeight + 40
-	laneHeight   = 24
+	plotLeft   = 176
+	plotRight  = picture.Width - picture.Edge - 20
+	goodHeight = 110
+	badHeight  = 64
+	laneHeight = 23
+	barLeft    = 470
+	barRoom    = 300 // for the longest bar
 )
-
-const pictureStyle = `
-    .ground { fill: #f8fafc; stroke: #cbd5e1 }
-    text { fill: #334155; font-size: 13px }
-    .title { fill: #0f172a; font-size: 20px; font-weight: 700 }
-    .note { fill: #64748b; font-size: 12px }
-    .good { fill: #4f46e5 }
-    .bad { fill: #dc2626 }
-    .fault { fill: #94a3b8 }
-    .line { stroke: #cbd5e1; stroke-width: 1 }
-    @media (prefers-color-scheme: dark) {
-      .ground { fill: #0d1117; stroke: #30363d }
-      text { fill: #c9d1d9 }
-      .title { fill: #f0f6fc }
-      .note { fill: #9aa4af }
-      .good { fill: #818cf8 }
-      .bad { fill: #f87171 }
-      .fault { fill: #6e7681 }
-      .line { stroke: #30363d }
-    }
-`
 
 // lane is one row of faults in the picture.
 type lane struct {
@@ -67,55 +46,100 @@ func lanes() []lane {
 	return all
 }
 
-// picture draws the requests of a part over time, and the faults below. Equal
-// results give equal bytes.
-func picture(r *result) string {
-	height := lanesTop + len(lanes())*laneHeight + 34
-	seconds := max(float64(len(r.Timeline)), 1)
-	mostGood, mostBad := 1, 1
-	for _, s := range r.Timeline {
-		mostGood, mostBad = max(mostGood, s.Good), max(mostBad, s.Failed)
+// drawPicture draws the requests of a part over time, the faults below, and why
+// requests failed. Equal results give equal bytes.
+func drawPicture(r *result) string {
+	p := picture.New("Requests, failures and faults over time", described(r)+".")
+	y := p.Head(picture.Thousands(r.Requests)+" requests while everything breaks", described(r)+".")
+	y = drawRequests(p, r, y)
+	y = drawFaults(p, r, y)
+	if len(r.Causes) > 0 {
+		y = drawCauses(p, r, y)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc" font-family="system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif">
-  <title id="title">Requests, failures and faults over time</title>
-  <desc id="desc">%s</desc>
-  <style>%s  </style>
-  <rect class="ground" x="0.5" y="0.5" width="%d" height="%d" rx="14"/>
-  <text class="title" x="24" y="40">%s requests while everything breaks</text>
-  <text class="note" x="24" y="64">%s. The table says why they failed.</text>
-`, pictureWidth, height, pictureWidth, height, html.EscapeString(described(r)), pictureStyle, pictureWidth-1, height-1, thousands(r.Requests), html.EscapeString(described(r)))
-	x := func(at float64) float64 { return plotLeft + at/seconds*plotWidth }
-	width := plotWidth / seconds
-	columns(&b, "good", "good answers", r.Timeline, func(s second) int { return s.Good }, mostGood, plotTop, goodHeight, x, width)
-	columns(&b, "bad", "failed", r.Timeline, func(s second) int { return s.Failed }, mostBad, badTop, badHeight, x, width)
+	return p.SVG(y)
+}
+
+// drawRequests draws what was answered and what failed in each second, below y,
+// and returns where the next panel may begin.
+func drawRequests(p *picture.Picture, r *result, y float64) float64 {
+	const height = 40 + goodHeight + 22 + badHeight + 20
+	p.Sheet(picture.Edge, y, picture.Width-2*picture.Edge, height, "Answers a second", "")
+	top := y + 40
+	for _, row := range []struct {
+		name   string
+		hue    picture.Hue
+		of     func(second) int
+		height float64
+	}{
+		{"good answers", picture.Own, func(s second) int { return s.Good }, goodHeight},
+		{"failed", picture.Trouble, func(s second) int { return s.Failed }, badHeight},
+	} {
+		most, steps := 1, make([]float64, len(r.Timeline))
+		for i, s := range r.Timeline {
+			most, steps[i] = max(most, row.of(s)), float64(row.of(s))
+		}
+		a := picture.Plot{Left: plotLeft, Right: plotRight, Top: top, Bottom: top + row.height, MaxX: 1, MaxY: float64(most)}
+		p.Text(row.hue.Strong(), picture.Edge+16, a.Bottom-row.height/2+5, picture.Start, row.name)
+		p.Heights(a, picture.Thousands[float64], 0, float64(most))
+		p.Area(row.hue, a, steps)
+		top = a.Bottom + 22
+	}
+	return y + height + picture.Edge
+}
+
+// drawFaults draws a lane for each kind of thing that was broken.
+func drawFaults(p *picture.Picture, r *result, y float64) float64 {
+	height := 40 + float64(len(lanes()))*laneHeight + 32
+	p.Sheet(picture.Edge, y, picture.Width-2*picture.Edge, height, "What was broken, and when", "")
+	seconds := max(float64(len(r.Timeline)), 1)
+	a := picture.Plot{Left: plotLeft, Right: plotRight, Top: y + 40, Bottom: y + height - 30, MaxX: seconds, MaxY: 1}
 	for i, l := range lanes() {
-		y := lanesTop + i*laneHeight
-		fmt.Fprintf(&b, "  <text x=\"24\" y=\"%d\">%s</text>\n  <line class=\"line\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", y+13, l.name, plotLeft, plotLeft+plotWidth, y+laneHeight-4, y+laneHeight-4)
+		top := a.Top + float64(i)*laneHeight
+		p.Text(picture.Text, picture.Edge+16, top+13, picture.Start, l.name)
+		p.Line(picture.Grid, a.Left, top+18.5, a.Right, top+18.5)
 		for _, f := range r.Plan {
 			if slices.Contains(l.kinds, f.Kind) && f.At.Seconds() < seconds {
-				fmt.Fprintf(&b, "  <rect class=\"fault\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"14\" rx=\"1\"/>\n", x(f.At.Seconds()), y+2, max(f.For.Seconds()/seconds*plotWidth, 2))
+				from := a.X(f.At.Seconds())
+				p.Bar(picture.Plain, from, top+2, min(max(a.X(f.At.Seconds()+f.For.Seconds())-from, 2), a.Right-from), 14)
 			}
 		}
 	}
+	var minutes []float64
 	for at := 0.0; at <= seconds; at += 60 {
-		fmt.Fprintf(&b, "  <text class=\"note\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.0f s</text>\n", x(at), height-14, at)
+		minutes = append(minutes, at)
 	}
-	b.WriteString("</svg>\n")
-	return b.String()
+	p.Ticks(a, func(v float64) string { return fmt.Sprintf("%.0f s", v) }, minutes...)
+	return y + height + picture.Edge
 }
 
-// columns draws a number for each second.
-func columns(b *strings.Builder, class, name string, all []second, of func(second) int, most, top, height int, x func(float64) float64, width float64) {
-	bottom := top + height
-	fmt.Fprintf(b, "  <text x=\"24\" y=\"%d\">%s</text>\n  <text class=\"note\" x=\"24\" y=\"%d\">up to %s a second</text>\n", top+14, name, top+32, thousands(int64(most)))
-	fmt.Fprintf(b, "  <line class=\"line\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", plotLeft, plotLeft+plotWidth, bottom, bottom)
-	fmt.Fprintf(b, "  <path class=\"%s\" d=\"M%d %d", class, plotLeft, bottom)
-	for i, s := range all {
-		y := float64(bottom) - float64(of(s))/float64(most)*float64(height)
-		fmt.Fprintf(b, "L%.1f %.1fh%.2f", x(float64(i)), y, width)
+// drawCauses draws a bar for each reason why requests failed.
+func drawCauses(p *picture.Picture, r *result, y float64) float64 {
+	causes := ordered(r.Causes)
+	height := 40 + float64(len(causes))*laneHeight + 10
+	bad := r.unexcused()
+	p.Sheet(picture.Edge, y, picture.Width-2*picture.Edge, height, "Why requests failed",
+		fmt.Sprintf("explained by the faults above: %s of %s", picture.Thousands(r.failed()-bad), picture.Thousands(r.failed())))
+	for i, c := range causes {
+		top := y + 40 + float64(i)*laneHeight
+		hue, ink, name := picture.Plain, picture.Text, string(c)
+		if slices.Contains(unexcused(), c) {
+			hue, ink, name = picture.Trouble, picture.Trouble.Strong(), name+", which must not be"
+		}
+		long := max(float64(r.Causes[c])/float64(r.Causes[causes[0]])*barRoom, 1.5)
+		p.Text(ink, picture.Edge+16, top+12, picture.Start, name)
+		p.Bar(hue, barLeft, top+1, long, 13)
+		p.Text(ink, barLeft+long+8, top+12, picture.Start, picture.Thousands(r.Causes[c]))
 	}
-	fmt.Fprintf(b, "L%d %dZ\"/>\n", plotLeft+plotWidth, bottom)
+	return y + height + picture.Edge
+}
+
+// keep writes what the picture is drawn of.
+func (r *result) keep(path string) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
 // described says in words what the picture shows.
@@ -124,5 +148,5 @@ func described(r *result) string {
 	for _, times := range r.Faults {
 		n += times
 	}
-	return fmt.Sprintf("%s requests in %.0f s, %s failed, %d faults of %d kinds", thousands(r.Requests), r.Seconds, thousands(r.failed()), n, len(r.Faults))
+	return fmt.Sprintf("%s requests in %.0f s, %s failed, %d faults of %s", picture.Thousands(r.Requests), r.Seconds, picture.Thousands(r.failed()), n, plural(len(r.Faults), "kind"))
 }

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -58,12 +63,87 @@ func TestWhoIsKilledIsNotPaused(t *testing.T) {
 
 func TestEveryKindIsInThePicture(t *testing.T) {
 	r := &result{Title: "x", Requests: 12345, Timeline: make([]second, 330), Plan: makePlan(1, families(), crew{shared: 20, filed: 2, clocks: 4}, 330*time.Second, 1)}
-	drawn := picture(r)
-	if got := strings.Count(drawn, `class="fault"`); got != len(r.Plan) {
+	drawn := drawPicture(r)
+	if got := strings.Count(drawn, `class="fill-plain" x`); got != len(r.Plan) {
 		t.Errorf("%d faults are drawn, and there were %d", got, len(r.Plan))
 	}
-	if drawn != picture(r) {
+	if drawn != drawPicture(r) {
 		t.Error("the same result gives two pictures")
+	}
+}
+
+// Page and picture are made of the file with the results alone.
+func TestResultsComeBackFromTheFile(t *testing.T) {
+	dir := t.TempDir()
+	rep := &report{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Seed: 7, Results: []*result{{
+		Key: "soak", Title: "Soak", Requests: 100, Good: 60, Seconds: 2, Shared: 3, GapMS: 1.5,
+		Causes: map[cause]int64{cause502: 40}, Reasons: map[string]int64{firstLogin: 3}, Faults: map[kind]int{redisKilled: 1, killed: 2},
+		Timeline: []second{{Good: 60, Failed: 30}, {Failed: 10}}, Plan: []fault{{ID: 1, Kind: killed, At: time.Second, For: time.Second, Whom: []int{1}}},
+	}}}
+	page, drawn, figures := filepath.Join(dir, "page.md"), filepath.Join(dir, "picture.svg"), filepath.Join(dir, "soak.json")
+	if err := os.WriteFile(page, []byte(resultsBegin+resultsEnd), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	docs := []string{"--page", page, "--picture", drawn, "--figures", figures}
+	if err := rep.write(options{dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(append(docs, "--render", filepath.Join(dir, "results.json")), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{page: resultsBegin + "\n" + rep.markdown() + resultsEnd, drawn: drawPicture(rep.Results[0])} {
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v, and not %q", filepath.Base(path), got, err, want)
+		}
+	}
+	if _, err := os.Stat(figures); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatMustNotBeStandsOut(t *testing.T) {
+	r := &result{Requests: 100, Good: 60, Causes: map[cause]int64{cause502: 30, causeWrong: 10}}
+	drawn := drawPicture(r)
+	for _, want := range []string{"explained by the faults above: 30 of 40", "wrong answer, which must not be"} {
+		if !strings.Contains(drawn, want) {
+			t.Errorf("the picture does not say %q", want)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "draw docs/pictures/reliability.svg anew")
+
+// The picture shows the soak that is kept in testdata, and the page has the same
+// figures. With -update it is drawn anew.
+func TestDocumentationShowsThePicture(t *testing.T) {
+	const path = "../../docs/pictures/reliability.svg"
+	text, err := os.ReadFile("testdata/soak.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &result{}
+	if err := json.Unmarshal(text, r); err != nil {
+		t.Fatal(err)
+	}
+	want := drawPicture(r)
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is stale; run this test with -update", path)
+	}
+	page, err := os.ReadFile("../../docs/reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), r.table()) {
+		t.Errorf("docs/reliability.md does not have this table:\n%s", r.table())
 	}
 }
 

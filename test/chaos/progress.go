@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"attache/internal/picture"
 )
 
 // progress tells how a part is going: a line on a terminal, the timeline of
@@ -41,7 +43,7 @@ func (p *progress) event(text string) {
 
 // show tells the figures so far: each second on a terminal, else each ten.
 func (p *progress) show(at time.Duration, requests, failed int64) {
-	line := fmt.Sprintf("%-7s %3.0f/%.0fs %9s requests %7s failed %4d faults", p.title, at.Seconds(), p.length.Seconds(), thousands(requests), thousands(failed), p.events)
+	line := fmt.Sprintf("%-7s %3.0f/%.0fs %9s requests %7s failed %4d faults", p.title, at.Seconds(), p.length.Seconds(), picture.Thousands(requests), picture.Thousands(failed), p.events)
 	switch {
 	case p.terminal:
 		fmt.Fprintf(p.out, "\r\x1b[K%s", line)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"attache/internal/machine"
+	"attache/internal/picture"
 )
 
 // report is what a run of the bench came to.
@@ -50,23 +51,23 @@ type row struct {
 // rows are the figures of a part.
 func (r *result) rows() []row {
 	rows := []row{
-		{"requests", fmt.Sprintf("%s in %.0f s", thousands(r.Requests), r.Seconds)},
-		{"failed", thousands(r.failed())},
+		{"requests", fmt.Sprintf("%s in %.0f s", picture.Thousands(r.Requests), r.Seconds)},
+		{"failed", picture.Thousands(r.failed())},
 	}
 	for _, c := range ordered(r.Causes) {
-		rows = append(rows, row{"  " + string(c), thousands(r.Causes[c])})
+		rows = append(rows, row{"  " + string(c), picture.Thousands(r.Causes[c])})
 	}
 	if r.Direct != r.failed() || r.Moved > 0 {
-		rows = append(rows, row{"failed without a balancer or a second try", thousands(r.Direct)})
+		rows = append(rows, row{"failed without a balancer or a second try", picture.Thousands(r.Direct)})
 	}
 	rows = append(rows,
-		row{"refused by the vendor, repaired", thousands(r.Refused)},
+		row{"refused by the vendor, repaired", picture.Thousands(r.Refused)},
 		row{"longest time without an answer", fmt.Sprintf("%.0f ms, at %.0f s", r.GapMS, r.GapAt)},
 		row{"slowest good answer", fmt.Sprintf("%.0f ms", r.SlowestMS)},
-		row{"logins", fmt.Sprintf("%s, the ideal %s", thousands(r.Logins), thousands(r.ideal()))},
-		row{"  first of a token", thousands(r.Reasons[firstLogin])},
-		row{"  one for each lifetime", thousands(r.Reasons[lifetimeOver])},
-		row{"  one for each revocation", thousands(r.Reasons[wasRevoked])},
+		row{"logins", fmt.Sprintf("%s, the ideal %s", picture.Thousands(r.Logins), picture.Thousands(r.ideal()))},
+		row{"  first of a token", picture.Thousands(r.Reasons[firstLogin])},
+		row{"  one for each lifetime", picture.Thousands(r.Reasons[lifetimeOver])},
+		row{"  one for each revocation", picture.Thousands(r.Reasons[wasRevoked])},
 	)
 	for _, reason := range ordered(r.Reasons) {
 		switch reason {
@@ -76,19 +77,19 @@ func (r *result) rows() []row {
 		if strings.HasPrefix(reason, unexplained) {
 			continue // each is told as wrong
 		}
-		rows = append(rows, row{"  more " + reason, thousands(r.Reasons[reason])})
+		rows = append(rows, row{"  more " + reason, picture.Thousands(r.Reasons[reason])})
 	}
 	if r.Spoiled > 0 {
-		rows = append(rows, row{"logins that the vendor failed", thousands(r.Spoiled)})
+		rows = append(rows, row{"logins that the vendor failed", picture.Thousands(r.Spoiled)})
 	}
-	rows = append(rows, row{"refresh tokens used twice", thousands(r.Reused)})
+	rows = append(rows, row{"refresh tokens used twice", picture.Thousands(r.Reused)})
 	if len(r.Faults) > 0 {
 		n, least := 0, 1<<30
 		for _, times := range r.Faults {
 			n += times
 			least = min(least, times)
 		}
-		rows = append(rows, row{"faults", fmt.Sprintf("%d of %s", n, plural(len(r.Faults), "kind"))}, row{"  of the rarest kind", thousands(int64(least))})
+		rows = append(rows, row{"faults", fmt.Sprintf("%d of %s", n, plural(len(r.Faults), "kind"))}, row{"  of the rarest kind", picture.Thousands(int64(least))})
 	}
 	return rows
 }
@@ -152,14 +153,6 @@ func (rep *report) text() string {
 func cut(text string, n int) string {
 	if r := []rune(text); len(r) > n {
 		return string(r[:n-1]) + "…"
-	}
-	return text
-}
-
-func thousands(n int64) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
 	}
 	return text
 }
