@@ -2,49 +2,26 @@ package simulation
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"attache/internal/picture"
 )
 
-// Measures of the picture in its own units.
+// Measures of the pictures in their own units.
 const (
-	chartWidth  = 1000
-	chartHead   = 92
-	chartLeft   = 70 // of the axis
-	chartRight  = 968
-	chartPlot   = 120 // height of a panel's plot
-	chartPanel  = 186
+	plotHeight  = 112
+	panelHeight = 182
 	chartHours  = 12
 	chartFleet  = 10_000
 	chartBucket = 20 * time.Second
 )
 
-const chartStyle = `
-    .ground { fill: #f8fafc; stroke: #cbd5e1 }
-    .panel { fill: #ffffff; stroke: #e2e8f0 }
-    text { fill: #334155; font-size: 13px }
-    .title { fill: #0f172a; font-size: 20px; font-weight: 700 }
-    .case { fill: #0f172a; font-size: 15px; font-weight: 600 }
-    .note { fill: #64748b; font-size: 12px }
-    .area { fill: #4f46e5; fill-opacity: 0.85 }
-    .grid { stroke: #cbd5e1; stroke-width: 1 }
-    .mean { stroke: #0f172a; stroke-width: 1.5; stroke-dasharray: 3 3 }
-    @media (prefers-color-scheme: dark) {
-      .ground { fill: #0d1117; stroke: #30363d }
-      .panel { fill: #161b22; stroke: #30363d }
-      text { fill: #c9d1d9 }
-      .title, .case { fill: #f0f6fc }
-      .note { fill: #9aa4af }
-      .area { fill: #818cf8 }
-      .grid { stroke: #30363d }
-      .mean { stroke: #f0f6fc }
-    }
-`
-
-// Picture draws the logins a second at the vendor, a panel for each jitter. The
+// Jitters draws the logins a second at the vendor, a panel for each jitter. The
 // scale is the same in all of them.
-func Picture() string {
+func Jitters() string {
 	series, most := make([][]float64, 0, 3), 0.0
 	for _, jitter := range pageJitters() {
 		f := Fleet{Replicas: chartFleet, Lifetime: pageLifetime, Jitter: jitter, Rollout: pageRollout}
@@ -56,21 +33,15 @@ func Picture() string {
 	for top < most {
 		top += 50
 	}
-	height := chartHead + len(series)*chartPanel + 14
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc" font-family="system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif">
-  <title id="title">What jitter does to the logins of many replicas</title>
-  <desc id="desc">%s</desc>
-  <style>%s  </style>
-  <rect class="ground" x="0.5" y="0.5" width="%d" height="%d" rx="14"/>
-  <text class="title" x="24" y="40">Logins a second at the vendor, %s replicas without a store</text>
-  <text class="note" x="24" y="64">All start within a minute; tokens live an hour and are renewed after 80 %% of it, less the jitter. Means over %d s. The dashed line is the mean of the %d hours.</text>
-`, chartWidth, height, chartWidth, height, describe(series), chartStyle, chartWidth-1, height-1, thousands(chartFleet), int(chartBucket.Seconds()), chartHours)
+	p := picture.New("What jitter does to the logins of many replicas", describe(series))
+	y := p.Head(fmt.Sprintf("Logins a second at the vendor, %s replicas without a store", picture.Thousands(chartFleet)),
+		"All start within a minute; tokens live an hour and are renewed after 80 % of it, less the jitter.",
+		fmt.Sprintf("Each step is the mean of %d s.", int(chartBucket.Seconds())))
 	for i, s := range series {
-		chartPanelOf(&b, pageJitters()[i], s, top, chartHead+i*chartPanel)
+		drawJitter(p, pageJitters()[i], s, top, y)
+		y += panelHeight + picture.Edge
 	}
-	b.WriteString("</svg>\n")
-	return b.String()
+	return p.SVG(y)
 }
 
 // buckets makes means a second of counts a second.
@@ -101,7 +72,7 @@ func describe(series [][]float64) string {
 	return strings.Join(parts, " ")
 }
 
-func chartPanelOf(b *strings.Builder, jitter float64, s []float64, top float64, y int) {
+func drawJitter(p *picture.Picture, jitter float64, s []float64, top, y float64) {
 	first, last := renewals(s)
 	name := "jitter " + percent(jitter)
 	switch jitter {
@@ -110,32 +81,62 @@ func chartPanelOf(b *strings.Builder, jitter float64, s []float64, top float64, 
 	case pageJitter:
 		name += ", what attache does"
 	}
-	fmt.Fprintf(b, `  <g transform="translate(0 %d)">
-    <rect class="panel" x="20" width="960" height="%d" rx="10"/>
-    <text class="case" x="36" y="24">%s</text>
-    <text class="note" x="964" y="24" text-anchor="end">first renewal: up to %.0f a second; last two hours: up to %.0f</text>
-`, y, chartPanel-16, name, first, last)
-	const base = 34 + chartPlot
-	at := func(v float64) float64 { return base - v/top*chartPlot }
-	for _, v := range []float64{0, top / 2, top} {
-		fmt.Fprintf(b, "    <line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>\n", chartLeft, at(v), chartRight, at(v))
-		fmt.Fprintf(b, "    <text class=\"note\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>\n", chartLeft-8, at(v)+4, v)
-	}
-	width := float64(chartRight - chartLeft)
-	fmt.Fprintf(b, "    <path class=\"area\" d=\"M%d %d", chartLeft, base)
 	sum := 0.0
-	for i, v := range s {
+	for _, v := range s {
 		sum += v
-		x0, x1 := float64(i)/float64(len(s)), float64(i+1)/float64(len(s))
-		if v > 0 || i > 0 && s[i-1] > 0 || i+1 < len(s) && s[i+1] > 0 { // long times without any are one line
-			fmt.Fprintf(b, "L%.1f %.1fL%.1f %.1f", chartLeft+x0*width, at(v), chartLeft+x1*width, at(v))
-		}
 	}
-	fmt.Fprintf(b, "L%d %dZ\"/>\n", chartRight, base)
-	mean := at(sum / float64(len(s)))
-	fmt.Fprintf(b, "    <line class=\"mean\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>\n", chartLeft, mean, chartRight, mean)
-	for h := 0; h <= chartHours; h += 2 {
-		fmt.Fprintf(b, "    <text class=\"note\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d h</text>\n", chartLeft+float64(h)/chartHours*width, base+14, h)
+	p.Sheet(picture.Edge, y, picture.Width-2*picture.Edge, panelHeight, name,
+		fmt.Sprintf("mean: %.1f a second; first renewal: up to %.0f; last two hours: up to %.0f", sum/float64(len(s)), first, last))
+	a := picture.Plot{Left: 68, Right: picture.Width - picture.Edge - 20, Top: y + 42, Bottom: y + 42 + plotHeight, MaxX: chartHours, MaxY: top}
+	whole := func(v float64) string { return fmt.Sprintf("%.0f", v) }
+	p.Heights(a, whole, 0, top/2, top)
+	hue := picture.Plain
+	if jitter == pageJitter {
+		hue = picture.Own
 	}
-	b.WriteString("  </g>\n")
+	p.Area(hue, a, s)
+	p.Ticks(a, func(v float64) string { return whole(v) + " h" }, 0, 2, 4, 6, 8, 10, 12)
+}
+
+// Logins draws the logins an hour at the vendor over the size of a fleet, without
+// a store and with one. Both axes are logarithmic.
+func Logins() string {
+	var alone, shared [][2]float64
+	for _, n := range pageFleets() {
+		size := math.Log10(float64(n))
+		f := Fleet{Replicas: n, Lifetime: pageLifetime, Jitter: pageJitter, Rollout: pageRollout}
+		alone = append(alone, [2]float64{size - 1, math.Log10(perHour(f.Alone(pageSeed, pageLength)))})
+		f.Rollout = 0
+		shared = append(shared, [2]float64{size - 1, math.Log10(f.Shared(pageSeed, pageLength).Logins)})
+	}
+	last := len(alone) - 1
+	most, few := math.Pow(10, alone[last][1]), math.Pow(10, shared[last][1])
+	p := picture.New("Logins of a fleet with a store and without",
+		fmt.Sprintf("Without a store the logins an hour grow with the replicas, to %s of %s replicas. With a store they stay at %.1f, whatever the size.",
+			picture.Thousands(most), picture.Thousands(pageFleets()[last]), few))
+	y := p.Head("Logins an hour at the vendor", "One token that lives an hour. Each line across is ten times the one below it.")
+	const height = 316
+	p.Sheet(picture.Edge, y, picture.Width-2*picture.Edge, height, "", "")
+	a := picture.Plot{Left: 104, Right: picture.Width - 170, Top: y + 44, Bottom: y + height - 52, MaxX: 4, MaxY: 5}
+	power := func(by float64) func(v float64) string {
+		return func(v float64) string { return picture.Thousands(math.Pow(10, v+by)) }
+	}
+	p.Heights(a, power(0), 0, 1, 2, 3, 4, 5)
+	p.Ticks(a, power(1), 0, 1, 2, 3, 4)
+	p.Text(picture.Text, (a.Left+a.Right)/2, a.Bottom+38, picture.Middle, "replicas")
+	p.Curve(picture.Plain, a, alone)
+	p.Curve(picture.Own, a, shared)
+	for _, line := range []struct {
+		hue   picture.Hue
+		name  string
+		value string
+		at    float64
+	}{
+		{picture.Plain, "without a store", picture.Thousands(most), alone[last][1]},
+		{picture.Own, "with a store", fmt.Sprintf("%.1f", few), shared[last][1]},
+	} {
+		p.Text(line.hue.Strong(), a.Right+14, a.Y(line.at)-13, picture.Start, line.name)
+		p.Text(picture.Note, a.Right+14, a.Y(line.at)+4, picture.Start, line.value+" an hour")
+	}
+	return p.SVG(y + height + picture.Edge)
 }

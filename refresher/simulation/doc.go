@@ -61,5 +61,5 @@
 // # Scale
 //
 // [Fleet] computes what large fleets cost, and is held against the engine for
-// small ones. docs/scaling.md and its picture are made of it.
+// small ones. docs/scaling.md and its pictures are made of it.
 package simulation

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"attache/internal/picture"
 )
 
 // What docs/scaling.md shows.
@@ -53,13 +55,13 @@ func aloneTable() string {
 		var hourly float64
 		for _, jitter := range pageJitters() {
 			logins := Fleet{Replicas: n, Lifetime: pageLifetime, Jitter: jitter, Rollout: pageRollout}.Alone(pageSeed, pageLength)
-			first = append(first, thousands(float64(Peak(logins, 30*time.Minute, time.Hour))))
-			later = append(later, thousands(float64(Peak(logins, pageLength-time.Hour, pageLength))))
+			first = append(first, picture.Thousands(float64(Peak(logins, 30*time.Minute, time.Hour))))
+			later = append(later, picture.Thousands(float64(Peak(logins, pageLength-time.Hour, pageLength))))
 			if jitter == pageJitter {
 				hourly = perHour(logins)
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", thousands(float64(n)), thousands(hourly), strings.Join(first, " | "), strings.Join(later, " | "))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", picture.Thousands(n), picture.Thousands(hourly), strings.Join(first, " | "), strings.Join(later, " | "))
 	}
 	return b.String()
 }
@@ -80,7 +82,7 @@ func sharedTable() string {
 	for _, n := range pageFleets() {
 		s := Fleet{Replicas: n, Lifetime: pageLifetime, Jitter: pageJitter}.Shared(pageSeed, pageLength)
 		fmt.Fprintf(&b, "| %s | %.1f | %s | %s | %s |\n",
-			thousands(float64(n)), s.Logins, thousands(s.Operations), few(s.Operations/3600), thousands(float64(n)))
+			picture.Thousands(n), s.Logins, picture.Thousands(s.Operations), few(s.Operations/3600), picture.Thousands(n))
 	}
 	return b.String()
 }
@@ -94,7 +96,7 @@ func lifetimesTable() string {
 		long := max(pageLength, 200*life) // enough renewals for a mean
 		s := f.Shared(pageSeed, long)
 		alone := perHour(f.Alone(pageSeed, 20*life+time.Hour))
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", spell(life), thousands(alone), few(s.Logins), thousands(s.Operations))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", spell(life), picture.Thousands(alone), few(s.Logins), picture.Thousands(s.Operations))
 	}
 	return b.String()
 }
@@ -123,18 +125,9 @@ func spell(d time.Duration) string {
 func few(x float64) string {
 	switch {
 	case x >= 10:
-		return thousands(x)
+		return picture.Thousands(x)
 	case x >= 1:
 		return fmt.Sprintf("%.1f", x)
 	}
 	return fmt.Sprintf("%.2f", x)
-}
-
-// thousands writes a whole number with commas.
-func thousands(x float64) string {
-	digits := fmt.Sprintf("%.0f", x)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

@@ -13,7 +13,7 @@ import (
 	"attache/refresher/simulation"
 )
 
-var update = flag.Bool("update", false, "write docs/scaling.md's tables and docs/pictures/jitter.svg")
+var update = flag.Bool("update", false, "write docs/scaling.md's tables and its pictures")
 
 // undisturbed is a fleet as the engine runs it, without faults.
 func undisturbed(t *testing.T, f simulation.Fleet, alone bool, length time.Duration, plan ...simulation.Window) simulation.Report {
@@ -85,10 +85,10 @@ func outage(t *testing.T, replicas int, fault simulation.Fault) simulation.Outag
 	}
 }
 
-// The tables of docs/scaling.md and its picture are what the model computes.
+// The tables of docs/scaling.md and its pictures are what the model computes.
 // Write them with: go test ./refresher/simulation -run TestScaling -update
 func TestScaling(t *testing.T) {
-	const page, picture = "../../docs/scaling.md", "../../docs/pictures/jitter.svg"
+	const page, pictures = "../../docs/scaling.md", "../../docs/pictures/"
 	var outages []simulation.Outage
 	for _, n := range []int{3, 10, 30} {
 		outages = append(outages, outage(t, n, simulation.VendorDown), outage(t, n, simulation.VendorHangs))
@@ -101,7 +101,7 @@ func TestScaling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{page: text, picture: simulation.Picture()} {
+	for path, want := range map[string]string{page: text, pictures + "jitter.svg": simulation.Jitters(), pictures + "logins.svg": simulation.Logins()} {
 		if *update {
 			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
