@@ -56,8 +56,10 @@ lint: ## Check formatting, modules and scripts; vet; staticcheck
 
 .PHONY: docs
 docs: ## Write the generated parts of docs/ anew
-	go test ./docs -run 'AreGenerated$$' -update
+	go test ./docs -run 'Generated$$' -update
 	go test ./metrics -run '^TestReference$$' -update
+	go test ./refresher/simulation -run '^TestScaling$$' -update
+	go test ./test/bench -run '^TestDocumentation' -update
 
 .PHONY: interop
 interop: ## Hold the binary against suites and servers of others, and check the deployments in examples/
