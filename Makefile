@@ -42,7 +42,7 @@ demo: ## Run the demo; ARGS="--for 30s" ends it by itself
 	go run ./cmd/attache demo $(ARGS)
 
 .PHONY: test
-test: lint ## Lint, then run every test with the race detector
+test: lint ## Lint, then run every test with the race detector, and try the status page in Chromium
 	scripts/test.sh
 
 .PHONY: lint
@@ -52,6 +52,7 @@ lint: ## Check formatting, modules and scripts; vet; staticcheck
 	go tool staticcheck ./...
 	go mod verify
 	go mod tidy -diff
+	staticcheck=$$(go tool -n staticcheck); cd test/page && go vet . && $$staticcheck . && go mod tidy -diff
 	for script in .ci/run scripts/*.sh; do bash -n "$$script"; done
 
 .PHONY: docs

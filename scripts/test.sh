@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Runs every test with the race detector, in random order, and ends with what
-# was skipped. Arguments are packages; without any, all.
+# was skipped. Arguments are packages; without any, all, and the status page in
+# Chromium (test/page).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/debian.sh
 
 race=(-race)
 if [ "$(go env CGO_ENABLED)" != 1 ]; then
@@ -14,5 +16,22 @@ if [ "$(go env CGO_ENABLED)" != 1 ]; then
 	fi
 fi
 
+if (($# == 0)); then
+	for name in $(provide chromium); do
+		echo "SKIPPED: the status page in a browser (missing tool: $name)" >&2
+		if [ "${CI:-}" = true ]; then
+			exit 1
+		fi
+	done
+fi
+
 # -count=1: a cached result would hide what was skipped.
-go test "${race[@]}" -count=1 -shuffle=on -timeout=8m -json "${@:-./...}" | go run ./scripts/testreport
+suites() {
+	local ok=0
+	go test "${race[@]}" -count=1 -shuffle=on -timeout=8m -json "${@:-./...}" || ok=1
+	if (($# == 0)); then
+		(cd test/page && go test -count=1 -shuffle=on -timeout=8m -json .) || ok=1
+	fi
+	return "$ok"
+}
+suites "$@" | go run ./scripts/testreport

@@ -76,6 +76,8 @@ func TestEndpoints(t *testing.T) {
 		{"/startupz", 200, 200},
 		{"/api/status", 200, 404},
 		{"/page.css", 200, 404},
+		{"/tools.js", 200, 404},
+		{"/token.js", 200, 404},
 		{"/page.js", 200, 404},
 		{"/icon.svg", 200, 404},
 		{"/page/page.css", 404, 404},
