@@ -147,7 +147,7 @@ them fresh in the background.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newSchema(), newEmulate(), newHealthcheck(), newCA(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newSchema(), newEmulate(), newTop(), newHealthcheck(), newCA(), newVersion())
 	return root
 }
 
