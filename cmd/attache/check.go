@@ -13,6 +13,7 @@ import (
 
 	"attache/internal/app"
 	"attache/internal/config"
+	"attache/internal/terminal"
 	"attache/internal/watch"
 	"attache/internal/yamldoc"
 	"attache/recipe"
@@ -157,7 +158,7 @@ func checkFile(cmd *cobra.Command, file string) (*config.Config, error) {
 		warnings = append(warnings, file+": store: "+advice)
 	}
 	for _, warning := range warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", warning)
+		terminal.Say(cmd.ErrOrStderr(), terminal.Notice, "warning: ", warning)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s, %s\n", file, count(len(cfg.Credentials), "credential"), count(len(cfg.Routes), "route"))
 	return cfg, nil

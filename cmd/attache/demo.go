@@ -1,12 +1,10 @@
 package main
 
 import (
-	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"attache/internal/demo"
 )
@@ -37,17 +35,11 @@ its rotations and revocations call for.`,
 			}
 		}
 		out := cmd.OutOrStdout()
-		live := isTerminal(out)
 		v, _ := build()
 		return demo.Run(cmd.Context(), demo.Options{
-			For: *limit, Out: out, Live: live, Color: live && os.Getenv("NO_COLOR") == "",
+			For: *limit, Out: out, Getenv: os.Getenv,
 			Listen: *listen, Admin: *admin, Version: v,
 		})
 	}
 	return cmd
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

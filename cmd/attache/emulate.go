@@ -84,7 +84,7 @@ func isLoopback(address string) bool {
 func emulate(cmd *cobra.Command, emu *emulator.Emulator, address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("%w; --listen takes another address", err)
 	}
 	server := &http.Server{Handler: emu, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s at http://%s; end it with Ctrl-C\n%s", emu.Vendor(), l.Addr(), emu.Hints("http://"+l.Addr().String()))

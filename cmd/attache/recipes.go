@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"text/tabwriter"
-
 	"github.com/spf13/cobra"
 
+	"attache/internal/terminal"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 )
@@ -27,13 +25,13 @@ func newRecipes() *cobra.Command {
 }
 
 func listRecipes(cmd *cobra.Command, _ []string) error {
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 3, ' ', 0)
+	var rows [][]terminal.Cell
 	for _, name := range recipe.PresetNames() {
 		if r, ok := recipe.Preset(name); ok {
-			fmt.Fprintf(w, "%s\t%s\n", name, r.About)
+			rows = append(rows, []terminal.Cell{{Text: name}, {Text: r.About}})
 		}
 	}
-	return w.Flush()
+	return terminal.Table(cmd.OutOrStdout(), rows)
 }
 
 func showRecipe(cmd *cobra.Command, args []string) error {

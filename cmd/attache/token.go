@@ -56,7 +56,11 @@ A credential whose parameters come from requests needs them here, too:
 				return app.Trace(cmd.Context(), cmd.OutOrStdout(), trace)
 			}
 		}
-		return usagef("there is no credential %q in %s%s", args[0], *file, yamldoc.DidYouMean(args[0], names))
+		hint := yamldoc.DidYouMean(args[0], names)
+		if hint == "" && len(names) > 0 {
+			hint = "; there are: " + strings.Join(names, ", ")
+		}
+		return usagef("there is no credential %q in %s%s", args[0], *file, hint)
 	}
 	return cmd
 }
