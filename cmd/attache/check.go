@@ -33,7 +33,7 @@ not count as mistakes.`,
 	}
 	file := configFlag(cmd)
 	live := cmd.Flags().Bool("live", false, "log in once for each credential, at the real vendors")
-	timeout := cmd.Flags().Duration("timeout", time.Minute, "how long the logins of --live may take together")
+	timeout := cmd.Flags().Duration("timeout", time.Minute, "for the logins of --live together")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *timeout <= 0 {
 			return usagef("--timeout wants a duration such as 30s")

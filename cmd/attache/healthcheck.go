@@ -33,8 +33,8 @@ Of the configuration that -c names it reads the admin address alone.`,
 		Args: exactArgs(0, "no arguments"),
 	}
 	at := newAdminAt(cmd)
-	probe := cmd.Flags().String("probe", "ready", "what to ask: `ready, live or startup`")
-	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "how long the answer may take, as `DURATION`")
+	probe := cmd.Flags().String("probe", "ready", "`PROBE`: ready, live or startup")
+	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "`DURATION` that the answer may take")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		path, known := probePaths[*probe]
 		switch {

@@ -25,8 +25,8 @@ A credential whose parameters come from requests needs them here, too:
 		Args: exactArgs(1, "the NAME of a credential"),
 	}
 	file := configFlag(cmd)
-	headers := cmd.Flags().StringArrayP("header", "H", nil, "a request header that gives a parameter, `'NAME: VALUE'`")
-	queries := cmd.Flags().StringArray("query", nil, "a query parameter that gives a parameter, `NAME=VALUE`")
+	headers := cmd.Flags().StringArrayP("header", "H", nil, "`'NAME: VALUE'` of a header that gives a parameter")
+	queries := cmd.Flags().StringArray("query", nil, "`NAME=VALUE` of a query that gives a parameter")
 	reveal := cmd.Flags().Bool("reveal", false, "show the tokens as they are")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		trace := app.TraceConfig{Credential: args[0], Reveal: *reveal, Header: http.Header{}, Query: url.Values{}}

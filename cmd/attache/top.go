@@ -24,7 +24,7 @@ one picture.`,
 		Args: exactArgs(0, "no arguments"),
 	}
 	at := newAdminAt(cmd)
-	interval := cmd.Flags().Duration("interval", time.Second, "how long to wait between two questions, as `DURATION`, from 100ms")
+	interval := cmd.Flags().Duration("interval", time.Second, "`DURATION` between two questions")
 	once := cmd.Flags().Bool("once", false, "write one picture, whole, and end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *interval < 100*time.Millisecond {
