@@ -18,10 +18,12 @@ type adminAt struct{ file, target *string }
 
 // newAdminAt adds the flags.
 func newAdminAt(cmd *cobra.Command) adminAt {
-	return adminAt{
+	a := adminAt{
 		file:   cmd.Flags().StringP("config", "c", "", "take the admin address from the configuration `FILE`"),
 		target: cmd.Flags().String("url", "", "ask this `URL` instead"),
 	}
+	_ = cmd.MarkFlagFilename("config", yamlFiles()...) // the flag exists
+	return a
 }
 
 // find returns the URL of the admin listener, or the one that --url gives. Errors

@@ -30,6 +30,7 @@ then each configuration's credentials log in once at the real vendors.
 
 It exits with 2 when there is a mistake, with 1 when a login fails. Warnings do
 not count as mistakes.`,
+		ValidArgsFunction: filesEnding(yamlFiles()...),
 	}
 	file := configFlag(cmd)
 	live := cmd.Flags().Bool("live", false, "log in once for each credential, at the real vendors")

@@ -32,8 +32,8 @@ for tests. The vendors:
 
 ` + about.String() + `
 Faults and switches are set while it runs: see /_emulator/ on the same address.`,
-		Args:      exactArgs(1, "the name of a VENDOR"),
-		ValidArgs: emulator.Names(),
+		Args:              exactArgs(1, "the name of a VENDOR"),
+		ValidArgsFunction: first(words(emulator.Names(), emulator.About)),
 	}
 	listen := cmd.Flags().String("listen", "127.0.0.1:9400", "the `ADDRESS`, on loopback")
 	ttl := cmd.Flags().Duration("ttl", 0, "how long tokens live, from 1s; 0: as the vendor's")

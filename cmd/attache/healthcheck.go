@@ -34,6 +34,7 @@ Of the configuration that -c names it reads the admin address alone.`,
 	}
 	at := newAdminAt(cmd)
 	probe := cmd.Flags().String("probe", "ready", "`PROBE`: ready, live or startup")
+	_ = cmd.RegisterFlagCompletionFunc("probe", cobra.FixedCompletions([]cobra.Completion{"ready", "live", "startup"}, cobra.ShellCompDirectiveNoFileComp))
 	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "`DURATION` that the answer may take")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		path, known := probePaths[*probe]

@@ -160,6 +160,7 @@ them fresh in the background.
 		}
 		return usagef("%v%s", err, orHelp("", cmd))
 	})
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newSchema(), newEmulate(), newTop(), newHealthcheck(), newCA(), newVersion())
 	return root
 }
@@ -199,5 +200,7 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 
 // configFlag adds -c.
 func configFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().StringP("config", "c", "attache.yaml", "the configuration `FILE`")
+	file := cmd.Flags().StringP("config", "c", "attache.yaml", "the configuration `FILE`")
+	_ = cmd.MarkFlagFilename("config", yamlFiles()...) // the flag exists
+	return file
 }

@@ -19,7 +19,7 @@ func newRecipes() *cobra.Command {
 		&cobra.Command{Use: "list", Short: "List the built-in recipes", Args: exactArgs(0, "no arguments"), RunE: listRecipes},
 		newRecipesTest(),
 		&cobra.Command{Use: "show NAME", Short: "Print a built-in recipe as YAML, to read or to start from",
-			Args: exactArgs(1, "the NAME of a recipe"), RunE: showRecipe, ValidArgs: recipe.PresetNames()},
+			Args: exactArgs(1, "the NAME of a recipe"), RunE: showRecipe, ValidArgsFunction: first(words(recipe.PresetNames(), aboutRecipe))},
 	)
 	return cmd
 }

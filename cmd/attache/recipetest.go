@@ -30,6 +30,7 @@ Without a TRANSCRIPT it takes the .txtar files in the folder beside FILE that
 has its name: those in shop/ for shop.yaml.
 
 It exits with 1 when something differs from what a transcript expects.`,
+		ValidArgsFunction: recipeFiles,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("%s takes the FILE of a recipe; see %s --help", cmd.CommandPath(), cmd.CommandPath())

@@ -22,7 +22,8 @@ and what a request would get. Secrets and tokens are masked.
 A credential whose parameters come from requests needs them here, too:
 
   attache token aicc -H 'X-User-Id: u1'`,
-		Args: exactArgs(1, "the NAME of a credential"),
+		Args:              exactArgs(1, "the NAME of a credential"),
+		ValidArgsFunction: first(credentialsOf),
 	}
 	file := configFlag(cmd)
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "`'NAME: VALUE'` of a header that gives a parameter")
