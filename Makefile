@@ -58,6 +58,7 @@ lint: ## Check formatting, modules and scripts; vet; staticcheck
 docs: ## Write the generated parts of docs/ anew
 	go test ./docs -run 'AreGenerated$$' -update
 	go test ./metrics -run '^TestReference$$' -update
+	go test ./cmd/attache -run '^TestManPages$$' -update
 
 .PHONY: interop
 interop: ## Hold the binary against suites and servers of others, and check the deployments in examples/
