@@ -49,7 +49,7 @@ func tokenTable(v view, width int) table {
 }
 
 func (c tokenColumns) row(name, phase, life string) string {
-	text := terminal.Left(name, c.name) + " " + terminal.Left(phase, phaseColumns)
+	text := terminal.Left(name, c.name) + "  " + terminal.Left(phase, phaseColumns)
 	if c.life > 0 {
 		text += " " + terminal.Left(life, c.life)
 	}
@@ -76,7 +76,7 @@ func (c tokenColumns) block(v view, t *token) block {
 	if tail := "." + string(t.Token); terminal.Width(name) > c.name && len(tail) < c.name/2 {
 		name = terminal.Cut(string(t.Credential), c.name-terminal.Width(tail)) + tail
 	}
-	b.row = line{{0, terminal.Left(name, c.name) + " "}}
+	b.row = line{{0, terminal.Left(name, c.name) + "  "}}
 	if t.Keyed {
 		b.row = append(b.row, c.users(t)...)
 	} else {
