@@ -1,7 +1,7 @@
 package top
 
 import (
-	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -194,7 +194,7 @@ type routeColumns struct {
 func (c routeColumns) row(name, requests string, rates ...string) string {
 	text := terminal.Left(name, c.name)
 	if c.requests {
-		text += " " + terminal.Right(requests, wideColumns+1)
+		text += "  " + terminal.Right(requests, wideColumns+1)
 	}
 	for _, r := range rates {
 		text += " " + terminal.Right(r, wideColumns)
@@ -212,35 +212,58 @@ func (c routeColumns) counted(total, fresh uint64, style terminal.Style) part {
 	return part{style, c.count(number(total) + " +" + number(fresh))}
 }
 
+// event is what happened to a token, once or several times in a row.
+type event struct {
+	mark
+	name  string
+	times int
+}
+
 // eventLines lists what happened to tokens, newest first, with a heading, in at
 // most so many rows.
 func eventLines(v view, rows, width int) []line {
-	type event struct {
-		mark
-		name string
-	}
-	var events []event
-	name := leastName
-	for i := range v.now.Tokens {
-		t := &v.now.Tokens[i]
-		for _, m := range t.Marks {
-			events = append(events, event{m, t.name()})
-		}
-		if len(t.Marks) > 0 {
-			name = max(name, terminal.Width(t.name()))
-		}
-	}
+	events := eventsOf(v.now.Tokens, min(rows, mostEvents))
 	if len(events) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(events, func(a, b event) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.name, b.name)) })
+	name := leastName
+	for _, e := range events {
+		name = max(name, terminal.Width(e.name))
+	}
 	name = min(name, width/2)
 	lines := []line{{{terminal.Bold, "EVENTS, newest first"}}}
-	for _, e := range events[:min(len(events), rows, mostEvents)] {
+	for _, e := range events {
 		style, what := e.describe()
+		if e.times > 1 {
+			what += fmt.Sprintf(" (%d times)", e.times)
+		}
 		lines = append(lines, line{{0, e.At.In(v.zone).Format(time.TimeOnly) + "  " + terminal.Left(e.name, name) + "  "}, {style, what}})
 	}
 	return lines
+}
+
+// eventsOf returns at most so many events, newest first. What happened to a token
+// several times in a row is one.
+func eventsOf(tokens []token, most int) []event {
+	var all []*event
+	for i := range tokens {
+		for _, m := range tokens[i].Marks {
+			all = append(all, &event{m, tokens[i].name(), 1})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *event) int { return a.At.Compare(b.At) })
+	var events []event
+	for _, e := range slices.Backward(all) {
+		if n := len(events); n > 0 && events[n-1].name == e.name && events[n-1].Kind == e.Kind && events[n-1].Outcome == e.Outcome {
+			events[n-1].times++
+			continue
+		}
+		if len(events) == most {
+			break
+		}
+		events = append(events, *e)
+	}
+	return events
 }
 
 // mostEvents bounds the events where there is all the room that there may be.
