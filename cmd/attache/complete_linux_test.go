@@ -16,7 +16,7 @@ func TestCompletionOfZsh(t *testing.T) {
 	t.Parallel()
 	zsh, err := exec.LookPath("zsh")
 	if err != nil {
-		t.Skip("zsh is not installed")
+		t.Skip("missing tool: zsh")
 	}
 	script, err := exec.CommandContext(t.Context(), "attache", "completion", "zsh").Output()
 	if err != nil {

@@ -75,7 +75,7 @@ func TestManPagesAreFormatted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(name); err != nil {
-				t.Skipf("%s is not installed", name)
+				t.Skipf("missing tool: %s", name)
 			}
 			for _, page := range pages {
 				out, _ := exec.CommandContext(t.Context(), name, append(arguments, page)...).CombinedOutput()

@@ -2,6 +2,7 @@ package top
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -94,6 +95,12 @@ func TestUselessAnswers(t *testing.T) {
 		"status":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "it answers 503 Service Unavailable"},
 		"odd":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(799) }, "it answers 799"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", http.StatusFound) }, "it answers 302 Found"},
+		"compressed": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			z.Write(good)
+			z.Close()
+		}, "what answers there is no attache: invalid character '\\x1f' looking for beginning of value"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			io.Copy(w, io.LimitReader(zeros{}, 2*answerSize))
 		}, "its answer is longer than 16 MiB"},

@@ -139,3 +139,18 @@ func TestHiddenRowsAreCounted(t *testing.T) {
 		t.Errorf("hidden trouble is not told of:\n%s", text)
 	}
 }
+
+// TestDocsShowAPicture: docs/command-line.md has a picture as it is drawn.
+func TestDocsShowAPicture(t *testing.T) {
+	v := viewOf(t)
+	v.now.Tokens, v.now.Routes, v.now.Config.LastReload = v.now.Tokens[:5], v.now.Routes[:3], nil
+	v.now.Tokens[3].Failures = 0
+	want := "$ attache top -c /etc/attache/attache.yaml\n" + render(v, 80, 15, false) + "\n```\n"
+	page, err := os.ReadFile("../../docs/command-line.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/command-line.md should have\n%s", want)
+	}
+}

@@ -32,7 +32,7 @@ func Open(t testing.TB, columns, lines int) *Terminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("there are no pseudo-terminals here: %v", err)
+		t.Skipf("missing tool: a pseudo-terminal: %v", err)
 	}
 	term := &Terminal{master: master, t: t, closed: make(chan struct{}), screen: NewScreen(columns, lines)}
 	var number int
