@@ -16,7 +16,7 @@ func shows(t *testing.T, pty *terminaltest.Terminal, v view, columns, lines int)
 	t.Helper()
 	want := strings.TrimSpace(render(v, false, columns, lines-1))
 	return pty.Wait(want, func(s *terminaltest.Screen) bool {
-		return strings.HasSuffix(s.String(), want) && strings.Count(s.String(), "route ") == 1
+		return strings.HasSuffix("\n"+s.String(), "\n"+want) && strings.Count(s.String(), "route ") == 1
 	})
 }
 
@@ -45,7 +45,7 @@ func TestCanvas(t *testing.T) {
 	if s := shows(t, pty, v, 80, 24); strings.Contains(s.String(), "^C") || s.Scrolled > 0 {
 		t.Errorf("the screen is\n%s", s.String())
 	}
-	for _, size := range [][2]int{{60, 15}, {40, 8}, {20, 4}, {100, 30}, {80, 10}} {
+	for _, size := range [][2]int{{60, 30}, {60, 15}, {40, 8}, {20, 4}, {100, 30}, {80, 10}} {
 		pty.Resize(size[0], size[1])
 		for range 3 {
 			c.draw(next())

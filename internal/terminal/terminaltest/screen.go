@@ -39,9 +39,12 @@ func NewScreen(columns, lines int) *Screen {
 	return s
 }
 
-// Resize changes the size. Like xterm it does not break lines anew; what no longer
-// fits is cut off.
+// Resize changes the size. Lines that no longer fit are broken, as most terminals
+// do, but for those of the alternate screen, which are cut off.
 func (s *Screen) Resize(columns, lines int) {
+	if !s.Alternate {
+		s.breakLines(columns)
+	}
 	if extra := s.row + 1 - lines; extra > 0 {
 		s.cells, s.row = s.cells[extra:], s.row-extra
 		s.Scrolled += extra
@@ -55,6 +58,26 @@ func (s *Screen) Resize(columns, lines int) {
 		}
 	}
 	s.cells, s.column, s.full = cells, min(s.column, columns-1), false
+}
+
+// breakLines breaks lines that are longer than so many columns.
+func (s *Screen) breakLines(columns int) {
+	var cells [][]string
+	row := 0
+	for i, line := range s.cells {
+		used := len(line)
+		for used > 0 && line[used-1] == " " {
+			used--
+		}
+		for ; used > columns; used -= columns {
+			cells = append(cells, line[:columns])
+			line = line[columns:]
+		}
+		if cells = append(cells, line); i == s.row {
+			row = len(cells) - 1
+		}
+	}
+	s.cells, s.row = cells, row
 }
 
 func blank(columns int) []string {
