@@ -56,6 +56,7 @@ func TestPictures(t *testing.T) {
 		{"80x24", whole, 80, 24},
 		{"120x40", whole, 120, 40},
 		{"200x50", whole, 200, 50},
+		{"60x20", whole, 60, 20},
 		{"40x12", whole, 40, 12},
 		{"lost-80x24", lost, 80, 24},
 		{"never-80x24", never, 80, 24},

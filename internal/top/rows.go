@@ -19,7 +19,8 @@ const (
 	leastName    = 12
 	leastLife    = 10
 	mostLife     = 48
-	wideTable    = 100 // columns from which on there is room for more
+	wideTable    = 100 // columns from which on there is room for more,
+	narrowTable  = 70  // and up to which there is too little
 )
 
 // tokenColumns is how wide columns are; a life of 0 has no room.
@@ -162,7 +163,7 @@ func routeTable(v view, width int) table {
 	if v.before != nil {
 		title = "ROUTE, last " + v.now.Now.Sub(v.before.Now).Round(time.Second).String()
 	}
-	c := routeColumns{name: terminal.Width(title), counts: countColumns, requests: width >= wideTable}
+	c := routeColumns{name: terminal.Width(title), counts: countColumns, requests: width >= wideTable, median: width > narrowTable}
 	if c.requests {
 		c.counts = 2*countColumns - 6
 	}
@@ -185,21 +186,22 @@ func routeTable(v view, width int) table {
 }
 
 // routeColumns is how wide columns are, and whether there is one for the total of
-// requests.
+// requests, and for their median.
 type routeColumns struct {
-	name, counts int
-	requests     bool
+	name, counts     int
+	requests, median bool
 }
 
-func (c routeColumns) row(name, requests string, rates ...string) string {
+func (c routeColumns) row(name, requests, rate, p50, p95 string) string {
 	text := terminal.Left(name, c.name)
 	if c.requests {
 		text += "  " + terminal.Right(requests, wideColumns+1)
 	}
-	for _, r := range rates {
-		text += " " + terminal.Right(r, wideColumns)
+	text += " " + terminal.Right(rate, wideColumns)
+	if c.median {
+		text += " " + terminal.Right(p50, wideColumns)
 	}
-	return text
+	return text + " " + terminal.Right(p95, wideColumns)
 }
 
 func (c routeColumns) count(text string) string { return " " + terminal.Right(text, c.counts) }
