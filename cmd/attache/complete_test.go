@@ -56,6 +56,10 @@ func completionFolder(t *testing.T) string {
 	return dir
 }
 
+// noSleep is for programs with the race detector, which otherwise sleep for a second
+// when they end.
+const noSleep = "GORACE=atexit_sleep_ms=0"
+
 // offered has a shell complete all lines, and compares. program returns what prints
 // for each argument, which is a line, the line itself and what is offered, a word a
 // line.
@@ -81,6 +85,7 @@ func offered(t *testing.T, shell string, wanted map[string][]string, program fun
 	}
 	cmd := exec.CommandContext(t.Context(), shell, append(append(arguments, "-c", program(file)), lines...)...)
 	cmd.Dir = completionFolder(t)
+	cmd.Env = append(os.Environ(), noSleep)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
