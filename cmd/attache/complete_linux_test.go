@@ -29,7 +29,7 @@ func TestCompletionOfZsh(t *testing.T) {
 	pty := terminaltest.Open(t, 120, 40)
 	cmd := exec.Command(zsh, "-f", "-i")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), noSleep, "TERM=dumb", "PS1=ready> ", "ZDOTDIR="+dir, "HOME="+dir)
+	cmd.Env = append(os.Environ(), "GORACE="+quickExit, "TERM=dumb", "PS1=ready> ", "ZDOTDIR="+dir, "HOME="+dir)
 	pty.Start(cmd)
 	shows := func(want string) {
 		t.Helper()

@@ -56,10 +56,6 @@ func completionFolder(t *testing.T) string {
 	return dir
 }
 
-// noSleep is for programs with the race detector, which otherwise sleep for a second
-// when they end.
-const noSleep = "GORACE=atexit_sleep_ms=0"
-
 // offered has a shell complete all lines, and compares. program returns what prints
 // for each argument, which is a line, the line itself and what is offered, a word a
 // line.
@@ -85,7 +81,7 @@ func offered(t *testing.T, shell string, wanted map[string][]string, program fun
 	}
 	cmd := exec.CommandContext(t.Context(), shell, append(append(arguments, "-c", program(file)), lines...)...)
 	cmd.Dir = completionFolder(t)
-	cmd.Env = append(os.Environ(), noSleep)
+	cmd.Env = append(os.Environ(), "GORACE="+quickExit)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -18,7 +18,7 @@ func onTerminal(t *testing.T, columns, lines int, environment []string, args ...
 	t.Helper()
 	pty := terminaltest.Open(t, columns, lines)
 	cmd := exec.Command("attache", args...)
-	cmd.Env = append(append(os.Environ(), noSleep, "TERM=xterm", "NO_COLOR="), environment...)
+	cmd.Env = append(append(os.Environ(), "GORACE="+quickExit, "TERM=xterm", "NO_COLOR="), environment...)
 	cmd.Dir = t.TempDir()
 	pty.Slave.WriteString("$ attache\n")
 	pty.Start(cmd)
