@@ -61,6 +61,7 @@ docs: ## Write the generated parts of docs/ anew
 	go test ./metrics -run '^TestReference$$' -update
 	go test ./refresher/simulation -run '^TestScaling$$' -update
 	go test ./test/bench -run '^TestDocumentation' -update
+	go test ./cmd/attache -run '^TestManPages$$' -update
 
 .PHONY: interop
 interop: ## Hold the binary against suites and servers of others, and check the deployments in examples/

@@ -262,7 +262,7 @@ func TestJWTKeyIsReadAgain(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	var shown strings.Builder
-	_ = transcript.Write(&shown)
+	_ = transcript.Write(&shown, nil)
 	if strings.Contains(shown.String(), "opaque-secret") {
 		t.Errorf("the transcript holds the key:\n%s", &shown)
 	}

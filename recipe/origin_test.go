@@ -261,7 +261,7 @@ func TestOriginTranscripts(t *testing.T) {
 		src.run = func(context.Context, Command) ([]byte, []byte, error) { return []byte("canary-token-1"), nil, nil }
 		tr, _, err := src.trace(t.Context(), refresher.Input{})
 		var b strings.Builder
-		tr.Write(&b)
+		tr.Write(&b, nil)
 		got := strings.ReplaceAll(fingerprint.ReplaceAllString(b.String(), "FINGERPRINT"), path, "PATH")
 		if err != nil || got != tt.want {
 			t.Errorf("%v, got:\n%s\nwant:\n%s", err, got, tt.want)

@@ -85,7 +85,7 @@ func TestRefreshTraceHoldsNoSecret(t *testing.T) {
 		t.Fatalf("%v, %v", tok, err)
 	}
 	var b bytes.Buffer
-	if err := tr.Write(&b); err != nil {
+	if err := tr.Write(&b, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []string{"initial-secret", "new-access", "new-refresh"} {

@@ -321,7 +321,7 @@ func TestSecretsStayInside(t *testing.T) {
 			})
 			tr, tok, err := fixedSource(p, rt).trace(t.Context(), in)
 			var shown bytes.Buffer
-			tr.Write(&shown)
+			tr.Write(&shown, nil)
 			fmt.Fprintf(&shown, "%v %+v %#v %v", err, err, err, tok)
 			for _, s := range append(secrets, echo.Get("Authorization"), strings.TrimPrefix(echo.Get("Authorization"), "Basic ")) {
 				for _, spelling := range []string{s, strings.ReplaceAll(s, `"`, `\"`), escapeQuery(s)} {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"attache/refresher"
 )
@@ -43,17 +44,21 @@ type Step struct {
 	Lines []string
 }
 
-// Write writes the transcript as text.
-func (t Transcript) Write(w io.Writer) error {
+// Write writes the transcript as text. mark returns a title as it is to be
+// written; nil: as it is.
+func (t Transcript) Write(w io.Writer, mark func(title string) string) error {
+	if mark == nil {
+		mark = func(title string) string { return title }
+	}
 	var b strings.Builder
 	for _, s := range t.Steps {
-		fmt.Fprintf(&b, "%s\n", s.Title)
+		fmt.Fprintf(&b, "%s\n", mark(s.Title))
 		for _, l := range s.Lines {
 			fmt.Fprintf(&b, "    %s\n", l)
 		}
 	}
 	for _, text := range t.Warnings {
-		fmt.Fprintf(&b, "Warning: %s\n", text)
+		fmt.Fprintf(&b, "%s: %s\n", mark("Warning"), text)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -143,16 +148,16 @@ func (m maskedValues) secretParam(i int) bool {
 // maxTraced bounds each line of a transcript, in bytes.
 const maxTraced = 2000
 
-// cutLines returns the lines of a text, each bounded, without control
-// characters: they could play tricks on a terminal.
+// cutLines returns the lines of a text, each bounded, without control characters
+// and those that turn the direction of text: they could play tricks on a terminal.
 func cutLines(text string) []string {
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {
 		l = strings.Map(func(r rune) rune {
-			if r < ' ' && r != '\t' || r == 0x7f {
-				return -1
+			if r == '\t' || unicode.IsGraphic(r) {
+				return r
 			}
-			return r
+			return -1
 		}, l)
 		if len(l) > maxTraced {
 			l = strings.ToValidUTF8(l[:maxTraced], "") + "…"

@@ -14,7 +14,7 @@ func TestTranscriptText(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	if err := tr.Write(&b); err != nil {
+	if err := tr.Write(&b, nil); err != nil {
 		t.Fatal(err)
 	}
 	const want = `Sent
@@ -61,7 +61,7 @@ func TestTranscriptOfFailure(t *testing.T) {
 	p := program(t, "n: 5")
 	tr, _, err := fixedSource(p, &canned{answer: []byte("HTTP/1.1 401 U\nContent-Encoding: br\n\nxx")}).trace(t.Context(), input(p))
 	var b strings.Builder
-	tr.Write(&b)
+	tr.Write(&b, nil)
 	_, got, _ := strings.Cut(b.String(), "Received\n")
 	const want = `    401 Unauthorized
     Content-Encoding: br
@@ -73,5 +73,14 @@ Failed
 `
 	if err == nil || got != want {
 		t.Errorf("%v, got:\n%s\nwant:\n%s", err, got, want)
+	}
+}
+
+// TestTracedLinesAreText: no control character of either kind, in UTF-8 or as a
+// byte, and nothing that turns text around is left of what a vendor sends.
+func TestTracedLinesAreText(t *testing.T) {
+	got := strings.Join(cutLines("a\tb 应用\u00a0c\r\n\x1b[31m\u009b31m\x9b31m\u202e\u200b\x7f"), "|")
+	if want := "a\tb 应用\u00a0c|[31m31m\ufffd31m"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

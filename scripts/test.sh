@@ -6,6 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
+# Shells that complete attache's commands, and what formats its manual pages. Tests
+# say what is missing still.
+provide zsh fish groff=groff-base mandoc >/dev/null
+
 race=(-race)
 if [ "$(go env CGO_ENABLED)" != 1 ]; then
 	# The race detector is linked by the C compiler.

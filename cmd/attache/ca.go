@@ -99,9 +99,9 @@ func newCATrust() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
 		Short: "Have this system trust attache's CA",
-		Long: `trust puts the root certificate into the trust store of this Linux system, as its
-distribution wants it. That takes root's rights. Programs with a trust store of
-their own, such as Firefox, Java and Python's requests, do not see it.`,
+		Long: `trust puts the root certificate into the trust store of this Linux system, as
+its distribution wants it. That takes root's rights. Programs with a trust store
+of their own, such as Firefox, Java and Python's requests, do not see it.`,
 		Args: exactArgs(0, "no arguments"),
 	}
 	file := configFlag(cmd)

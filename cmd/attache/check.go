@@ -13,6 +13,7 @@ import (
 
 	"attache/internal/app"
 	"attache/internal/config"
+	"attache/internal/terminal"
 	"attache/internal/watch"
 	"attache/internal/yamldoc"
 	"attache/recipe"
@@ -29,10 +30,11 @@ then each configuration's credentials log in once at the real vendors.
 
 It exits with 2 when there is a mistake, with 1 when a login fails. Warnings do
 not count as mistakes.`,
+		ValidArgsFunction: filesEnding(yamlFiles()...),
 	}
 	file := configFlag(cmd)
 	live := cmd.Flags().Bool("live", false, "log in once for each credential, at the real vendors")
-	timeout := cmd.Flags().Duration("timeout", time.Minute, "how long the logins of --live may take together")
+	timeout := cmd.Flags().Duration("timeout", time.Minute, "for the logins of --live together")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *timeout <= 0 {
 			return usagef("--timeout wants a duration such as 30s")
@@ -157,7 +159,7 @@ func checkFile(cmd *cobra.Command, file string) (*config.Config, error) {
 		warnings = append(warnings, file+": store: "+advice)
 	}
 	for _, warning := range warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", warning)
+		terminal.Say(cmd.ErrOrStderr(), terminal.Notice, "warning: ", warning)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s, %s\n", file, count(len(cfg.Credentials), "credential"), count(len(cfg.Routes), "route"))
 	return cfg, nil

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"attache/internal/demo"
 )
@@ -14,19 +12,20 @@ import (
 func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See it work: emulated vendors, the proxy, live traffic, things that break",
+		Short: "See it work: emulated vendors, live traffic, things that break",
 		Long: `demo starts emulated vendors whose tokens live a few seconds, the proxy in front
 of them and an application that knows nothing about tokens. Now and then it
 revokes a token or takes a login down, and shows how that heals. Everything
-listens on loopback only; nothing is configured and nothing is written.
+listens on loopback only, on any free port if an address is taken; nothing is
+configured and nothing is written.
 
 It exits with 0 only if no request failed, and no vendor saw more logins than
 its rotations and revocations call for.`,
 		Args: exactArgs(0, "no arguments"),
 	}
-	limit := cmd.Flags().Duration("for", 0, "end after so long and print one line that sums it up; 0: run until Ctrl-C")
-	listen := cmd.Flags().String("listen", "127.0.0.1:8484", "the proxy's `ADDRESS`; any free port when it is taken")
-	admin := cmd.Flags().String("admin", "127.0.0.1:8485", "the admin API's `ADDRESS`; any free port when it is taken")
+	limit := cmd.Flags().Duration("for", 0, "end after so long and sum it up; 0: end at Ctrl-C")
+	listen := cmd.Flags().String("listen", "127.0.0.1:8484", "the proxy's `ADDRESS`")
+	admin := cmd.Flags().String("admin", "127.0.0.1:8485", "the admin API's `ADDRESS`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *limit < 0 || *limit > 24*time.Hour {
 			return usagef("--for wants a duration of up to 24h")
@@ -37,17 +36,11 @@ its rotations and revocations call for.`,
 			}
 		}
 		out := cmd.OutOrStdout()
-		live := isTerminal(out)
 		v, _ := build()
 		return demo.Run(cmd.Context(), demo.Options{
-			For: *limit, Out: out, Live: live, Color: live && os.Getenv("NO_COLOR") == "",
+			For: *limit, Out: out, Getenv: os.Getenv,
 			Listen: *listen, Admin: *admin, Version: v,
 		})
 	}
 	return cmd
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -13,28 +13,31 @@ import (
 	"github.com/spf13/cobra"
 
 	"attache/internal/emulator"
+	"attache/internal/terminal"
 	"attache/internal/yamldoc"
 )
 
 func newEmulate() *cobra.Command {
 	var about strings.Builder
 	for _, name := range emulator.Names() {
-		fmt.Fprintf(&about, "  %-12s %s\n", name, emulator.About(name))
+		for i, line := range terminal.Wrap(emulator.About(name), 64, 0) {
+			fmt.Fprintf(&about, "  %-12s %s\n", []string{name, ""}[min(i, 1)], line)
+		}
 	}
 	cmd := &cobra.Command{
 		Use:   "emulate VENDOR",
-		Short: "Serve a vendor's token API and what it protects, with switches for faults",
+		Short: "Serve a vendor's token API, with switches for faults",
 		Long: `emulate serves a vendor as a real HTTP server on loopback, for trying things and
 for tests. The vendors:
 
 ` + about.String() + `
 Faults and switches are set while it runs: see /_emulator/ on the same address.`,
-		Args:      exactArgs(1, "the name of a VENDOR"),
-		ValidArgs: emulator.Names(),
+		Args:              exactArgs(1, "the name of a VENDOR"),
+		ValidArgsFunction: first(words(emulator.Names(), emulator.About)),
 	}
-	listen := cmd.Flags().String("listen", "127.0.0.1:9400", "the `ADDRESS` to serve on; loopback only")
-	ttl := cmd.Flags().Duration("ttl", 0, "how long tokens live, from 1s; 0: as long as the vendor's do")
-	set := cmd.Flags().String("set", "", "faults and switches to begin with, as `JSON`: what /_emulator/faults takes")
+	listen := cmd.Flags().String("listen", "127.0.0.1:9400", "the `ADDRESS`, on loopback")
+	ttl := cmd.Flags().Duration("ttl", 0, "how long tokens live, from 1s; 0: as the vendor's")
+	set := cmd.Flags().String("set", "", "`JSON` for /_emulator/faults, to begin with")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name := emulatorName(args[0])
 		if emulator.About(name) == "" {
@@ -84,7 +87,7 @@ func isLoopback(address string) bool {
 func emulate(cmd *cobra.Command, emu *emulator.Emulator, address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("%w; --listen takes another address", err)
 	}
 	server := &http.Server{Handler: emu, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s at http://%s; end it with Ctrl-C\n%s", emu.Vendor(), l.Addr(), emu.Hints("http://"+l.Addr().String()))

@@ -55,6 +55,8 @@ func commandsElsewhere() []elsewhere {
 		{`docs/command-line\.md`, `attache check --live|attache token .*`, "it asks real vendors: checklive.txtar and TestGuides ask emulated ones"},
 		{`docs/command-line\.md`, `attache recipes test im\.yaml login\.txtar`, "recipestest.txtar has such a transcript"},
 		{`docs/command-line\.md`, `attache demo --for 10s`, "demo.txtar runs it for three seconds"},
+		{`docs/command-line\.md`, `attache top -c /etc/attache/attache\.yaml`, "TestTopOnATerminal and top.txtar run it with other addresses, and TestDocsShowAPicture in internal/top draws that picture"},
+		{`docs/command-line\.md`, `sudo install .* docs/man/\*\.1`, "it takes root: TestManPages and TestManPagesAreFormatted look at the pages"},
 		{`docs/command-line\.md`, `attache healthcheck.*|echo \$\?`, "healthcheck.txtar runs it, with an address that is free"},
 		{`docs/command-line\.md`, `(sudo )?attache ca .*`, "ca.txtar runs it; trust takes root"},
 		{`docs/command-line\.md`, `attache version`, "usage.txtar runs it; a release has another version"},

@@ -25,7 +25,7 @@ type follower struct {
 	dir      string
 	ports    map[string]string // ":8484" of the page, and that of this test
 	exports  []string          // commands that hold in every terminal
-	running  map[string]*terminal
+	running  map[string]*window
 	commands int
 	ready    string // the path of the admin listener that says that attache is there
 }
@@ -39,7 +39,7 @@ const emulated = ":9400"
 
 func newFollower(t *testing.T) *follower {
 	t.Helper()
-	f := &follower{t: t, dir: t.TempDir(), ports: map[string]string{}, running: map[string]*terminal{}, ready: "/readyz"}
+	f := &follower{t: t, dir: t.TempDir(), ports: map[string]string{}, running: map[string]*window{}, ready: "/readyz"}
 	f.needs(command{line: "bash"})
 	f.needs(command{line: "curl"})
 	for _, port := range []string{":8484", ":8485", ":8600", emulated} {
@@ -179,8 +179,8 @@ func (f *follower) shell(line string) *exec.Cmd {
 	return cmd
 }
 
-// terminal is one in which a server runs.
-type terminal struct {
+// window is a terminal in which a server runs.
+type window struct {
 	cmd  *exec.Cmd
 	done chan error
 
@@ -189,13 +189,13 @@ type terminal struct {
 }
 
 // Write takes what the server prints.
-func (w *terminal) Write(p []byte) (int, error) {
+func (w *window) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.out.Write(p)
 }
 
-func (w *terminal) String() string {
+func (w *window) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.out.String()
@@ -214,7 +214,7 @@ func (f *follower) start(line string, c command) {
 		}
 		ready = "http://127.0.0.1" + listen.FindStringSubmatch(line)[1] + "/_emulator/stats"
 	}
-	w := &terminal{cmd: f.shell("exec " + line), done: make(chan error, 1)}
+	w := &window{cmd: f.shell("exec " + line), done: make(chan error, 1)}
 	w.cmd.Stdout, w.cmd.Stderr = w, w
 	if err := w.cmd.Start(); err != nil {
 		f.t.Fatal(err)

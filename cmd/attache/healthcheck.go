@@ -8,20 +8,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
-	"attache/internal/config"
+	"attache/internal/terminal"
 	"attache/internal/yamldoc"
 )
-
-// defaultHealth is where a running attache tells about its health unless its
-// configuration says otherwise.
-const defaultHealth = "127.0.0.1:8485"
 
 // probePaths are the paths of the probes.
 var probePaths = map[string]string{"ready": "/readyz", "live": "/livez", "startup": "/startupz"}
@@ -39,10 +32,10 @@ output, and exits with 1. It is for probes that run a command in a container:
 Of the configuration that -c names it reads the admin address alone.`,
 		Args: exactArgs(0, "no arguments"),
 	}
-	file := cmd.Flags().StringP("config", "c", "", "take the admin address from the configuration `FILE`")
-	probe := cmd.Flags().String("probe", "ready", "what to ask: `ready, live or startup`")
-	target := cmd.Flags().String("url", "", "ask this `URL` instead")
-	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "how long the answer may take, as `DURATION`")
+	at := newAdminAt(cmd)
+	probe := cmd.Flags().String("probe", "ready", "`PROBE`: ready, live or startup")
+	_ = cmd.RegisterFlagCompletionFunc("probe", cobra.FixedCompletions([]cobra.Completion{"ready", "live", "startup"}, cobra.ShellCompDirectiveNoFileComp))
+	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "`DURATION` that the answer may take")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		path, known := probePaths[*probe]
 		switch {
@@ -50,23 +43,20 @@ Of the configuration that -c names it reads the admin address alone.`,
 			return usagef("--probe is ready, live or startup%s", yamldoc.DidYouMean(*probe, []string{"ready", "live", "startup"}))
 		case *timeout <= 0:
 			return usagef("--timeout must be more than 0")
-		case *target == "":
-			address := defaultHealth
-			if *file != "" {
-				var err error
-				if address, err = config.AdminAddress(*file); err != nil {
-					return &unhealthyError{oneLine(err.Error())}
-				}
-			}
-			*target = "http://" + address + path
-		case *file != "" || cmd.Flags().Changed("probe"):
-			return usagef("--url takes the place of -c and --probe")
-		default:
-			if u, err := url.Parse(*target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				return usagef("--url wants http://HOST:PORT/PATH")
-			}
 		}
-		return askHealth(cmd.Context(), *target, *timeout)
+		target, given, err := at.find()
+		var problems yamldoc.Problems
+		switch {
+		case errors.As(err, &problems):
+			return &unhealthyError{terminal.OneLine(err.Error())}
+		case err != nil:
+			return err
+		case !given:
+			target.Path = path
+		case cmd.Flags().Changed("probe"):
+			return usagef("--url takes the place of --probe")
+		}
+		return askHealth(cmd.Context(), target.String(), *timeout)
 	}
 	return cmd
 }
@@ -90,7 +80,7 @@ func askHealth(ctx context.Context, target string, timeout time.Duration) error 
 		return usagef("--url: %v", err)
 	}
 	unhealthy := func(format string, args ...any) error { // without a password
-		return &unhealthyError{oneLine(r.URL.Redacted() + ": " + fmt.Sprintf(format, args...))}
+		return &unhealthyError{terminal.OneLine(r.URL.Redacted() + ": " + fmt.Sprintf(format, args...))}
 	}
 	ans, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	var reason []byte
@@ -107,16 +97,4 @@ func askHealth(ctx context.Context, target string, timeout time.Duration) error 
 		return unhealthy("%d: %s", ans.StatusCode, cmp.Or(string(reason), http.StatusText(ans.StatusCode)))
 	}
 	return nil
-}
-
-// oneLine joins the lines of a text, without what a terminal could take for more
-// than text.
-func oneLine(text string) string {
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, text)
 }

@@ -14,11 +14,14 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"attache/internal/app"
+	"attache/internal/terminal"
 	"attache/internal/yamldoc"
 )
 
@@ -88,7 +91,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	return report(root.ExecuteContext(ctx), stdout, stderr)
+}
+
+// report tells what an error is to those who wait for it, and returns the exit
+// code.
+func report(err error, stdout, stderr io.Writer) int {
 	var problems yamldoc.Problems
 	var usage *usageError
 	var unhealthy *unhealthyError
@@ -96,21 +104,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &problems):
-		fmt.Fprintln(stderr, problems)
+		for _, p := range problems {
+			terminal.Say(stderr, terminal.Bold, p.Place(), strings.TrimPrefix(p.String(), p.Place()))
+		}
 		return exitUsage
 	case errors.As(err, &unhealthy):
-		fmt.Fprintln(stdout, unhealthy)
-		return exitFailed
-	case errors.Is(err, app.ErrDrainCut):
-		fmt.Fprintf(stderr, "attache: %v\n", err)
-		return exitCut
-	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "attache: %v\n", err)
-		return exitUsage
-	default:
-		fmt.Fprintf(stderr, "attache: %v\n", err)
+		terminal.Say(stdout, 0, "", unhealthy.Error())
 		return exitFailed
 	}
+	terminal.Say(stderr, terminal.Bad, "attache: ", err.Error())
+	switch {
+	case errors.Is(err, app.ErrDrainCut):
+		return exitCut
+	case errors.As(err, &usage):
+		return exitUsage
+	}
+	return exitFailed
 }
 
 // usageError is a mistake on the command line.
@@ -133,22 +142,50 @@ them fresh in the background.
 
   attache demo                 see it work, with nothing to configure
   attache check -c FILE        find every mistake in a configuration
-  attache run -c FILE          run the proxy`,
+  attache run -c FILE          run the proxy
+  attache top -c FILE          watch it run`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("unknown command %q; see attache --help", args[0])
+				return unknownCommand(cmd, args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%v; see %s --help", err, cmd.CommandPath())
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
+			return usagef("%v%s", err, orHelp(yamldoc.DidYouMean("--"+unknown.GetSpecifiedName(), flagNames(cmd)), cmd))
+		}
+		return usagef("%v%s", err, orHelp("", cmd))
 	})
-	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newSchema(), newEmulate(), newHealthcheck(), newCA(), newVersion())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.AddCommand(newRun(), newDemo(), newCheck(), newToken(), newRecipes(), newSchema(), newEmulate(), newTop(), newHealthcheck(), newCA(), newVersion())
 	return root
+}
+
+// unknownCommand is the error of a command that is none of cmd's.
+func unknownCommand(cmd *cobra.Command, name string) error {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	return usagef("unknown command %q%s", name, orHelp(yamldoc.DidYouMean(name, names), cmd))
+}
+
+// orHelp is a hint, or if there is none where help is.
+func orHelp(hint string, cmd *cobra.Command) string {
+	if hint == "" {
+		return "; see " + cmd.CommandPath() + " --help"
+	}
+	return hint
+}
+
+// flagNames returns the flags of cmd as they are written.
+func flagNames(cmd *cobra.Command) (names []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return names
 }
 
 // exactArgs is cobra.ExactArgs with an error that counts as wrong usage.
@@ -163,5 +200,7 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 
 // configFlag adds -c.
 func configFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().StringP("config", "c", "attache.yaml", "the configuration `FILE`")
+	file := cmd.Flags().StringP("config", "c", "attache.yaml", "the configuration `FILE`")
+	_ = cmd.MarkFlagFilename("config", yamlFiles()...) // the flag exists
+	return file
 }

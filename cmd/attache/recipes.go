@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"text/tabwriter"
-
 	"github.com/spf13/cobra"
 
+	"attache/internal/terminal"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 )
@@ -20,20 +18,20 @@ func newRecipes() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List the built-in recipes", Args: exactArgs(0, "no arguments"), RunE: listRecipes},
 		newRecipesTest(),
-		&cobra.Command{Use: "show NAME", Short: "Print a built-in recipe as YAML, to read or to start one's own from",
-			Args: exactArgs(1, "the NAME of a recipe"), RunE: showRecipe, ValidArgs: recipe.PresetNames()},
+		&cobra.Command{Use: "show NAME", Short: "Print a built-in recipe as YAML, to read or to start from",
+			Args: exactArgs(1, "the NAME of a recipe"), RunE: showRecipe, ValidArgsFunction: first(words(recipe.PresetNames(), aboutRecipe))},
 	)
 	return cmd
 }
 
 func listRecipes(cmd *cobra.Command, _ []string) error {
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 3, ' ', 0)
+	var rows [][]terminal.Cell
 	for _, name := range recipe.PresetNames() {
 		if r, ok := recipe.Preset(name); ok {
-			fmt.Fprintf(w, "%s\t%s\n", name, r.About)
+			rows = append(rows, []terminal.Cell{{Text: name}, {Text: r.About}})
 		}
 	}
-	return w.Flush()
+	return terminal.Table(cmd.OutOrStdout(), rows)
 }
 
 func showRecipe(cmd *cobra.Command, args []string) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"attache/internal/terminal"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 	"attache/recipe/transcript"
@@ -29,6 +30,7 @@ Without a TRANSCRIPT it takes the .txtar files in the folder beside FILE that
 has its name: those in shop/ for shop.yaml.
 
 It exits with 1 when something differs from what a transcript expects.`,
+		ValidArgsFunction: recipeFiles,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("%s takes the FILE of a recipe; see %s --help", cmd.CommandPath(), cmd.CommandPath())
@@ -42,7 +44,7 @@ It exits with 1 when something differs from what a transcript expects.`,
 	cmd.Flags().BoolVarP(&t.quiet, "quiet", "q", false, "show only what differs")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		t.out = cmd.OutOrStdout()
-		t.color = isTerminal(t.out) && os.Getenv("NO_COLOR") == ""
+		t.paint = terminal.Colors(t.out, os.Getenv)
 		return t.run(cmd.Context(), args[0], args[1:])
 	}
 	return cmd
@@ -50,8 +52,9 @@ It exits with 1 when something differs from what a transcript expects.`,
 
 // recipeTest is one run of `attache recipes test`.
 type recipeTest struct {
-	out                          io.Writer
-	color, update, reveal, quiet bool
+	out                   io.Writer
+	paint                 terminal.Painter
+	update, reveal, quiet bool
 }
 
 func (t *recipeTest) run(ctx context.Context, file string, names []string) error {
@@ -89,7 +92,7 @@ func (t *recipeTest) run(ctx context.Context, file string, names []string) error
 	case differ > 0:
 		return fmt.Errorf("%d of %s: not as expected", differ, count(len(names), "transcript"))
 	}
-	fmt.Fprintf(t.out, "%s: %s\n", count(len(names), "transcript"), t.paint(green, "ok"))
+	fmt.Fprintf(t.out, "%s: %s\n", count(len(names), "transcript"), t.paint.Paint(terminal.Good, "ok"))
 	return nil
 }
 
@@ -122,7 +125,7 @@ func (t *recipeTest) transcript(ctx context.Context, r *recipe.Recipe, name stri
 		return false, err
 	}
 	if !t.quiet || !res.OK() {
-		fmt.Fprintln(t.out, t.paint(bold, "== "+name+" =="))
+		fmt.Fprintln(t.out, t.paint.Paint(terminal.Bold, "== "+name+" =="))
 		for i := range res.Steps {
 			t.step(&res.Steps[i])
 		}
@@ -143,7 +146,7 @@ func (t *recipeTest) step(s *transcript.Step) {
 	if t.quiet && s.OK() {
 		return
 	}
-	verdict, style := "ok", green
+	verdict, style := "ok", terminal.Good
 	switch {
 	case s.OK():
 	case t.update && s.Missing:
@@ -151,11 +154,11 @@ func (t *recipeTest) step(s *transcript.Step) {
 	case t.update:
 		verdict = "changed (- before, + now)"
 	case s.Missing:
-		verdict, style = "the transcript does not say what is expected; --update writes it", red
+		verdict, style = "the transcript does not say what is expected; --update writes it", terminal.Bad
 	default:
-		verdict, style = "differs (- expected, + happened)", red
+		verdict, style = "differs (- expected, + happened)", terminal.Bad
 	}
-	fmt.Fprintf(t.out, "%s: %s\n", s.Title, t.paint(style, verdict))
+	fmt.Fprintf(t.out, "%s: %s\n", s.Title, t.paint.Paint(style, verdict))
 	for _, part := range s.Trace {
 		t.part(part)
 	}
@@ -163,48 +166,23 @@ func (t *recipeTest) step(s *transcript.Step) {
 		t.part(recipe.Step{Title: "As expected", Lines: s.Expected(t.reveal)})
 	}
 	if !s.OK() {
-		fmt.Fprintf(t.out, "    %s\n", t.paint(bold, "Difference"))
+		fmt.Fprintf(t.out, "    %s\n", t.paint.Paint(terminal.Bold, "Difference"))
 	}
 	for _, line := range s.Diff(t.reveal) {
-		style := ""
+		style := terminal.Style(0)
 		switch {
 		case strings.HasPrefix(line, "-"):
-			style = red
+			style = terminal.Bad
 		case strings.HasPrefix(line, "+"):
-			style = green
+			style = terminal.Good
 		}
-		fmt.Fprintf(t.out, "        %s\n", t.paint(style, plain(line)))
+		fmt.Fprintf(t.out, "        %s\n", t.paint.Paint(style, terminal.Clean(line)))
 	}
 }
 
 func (t *recipeTest) part(part recipe.Step) {
-	fmt.Fprintf(t.out, "    %s\n", t.paint(bold, part.Title))
+	fmt.Fprintf(t.out, "    %s\n", t.paint.Paint(terminal.Bold, part.Title))
 	for _, line := range part.Lines {
-		fmt.Fprintln(t.out, strings.TrimRight("        "+plain(line), " "))
+		fmt.Fprintln(t.out, strings.TrimRight("        "+terminal.Clean(line), " "))
 	}
-}
-
-// Styles of a terminal (ECMA-48, SGR).
-const (
-	bold  = "\x1b[1m"
-	red   = "\x1b[31m"
-	green = "\x1b[32m"
-)
-
-// paint puts text into a style where there are colours.
-func (t *recipeTest) paint(style, text string) string {
-	if !t.color || style == "" {
-		return text
-	}
-	return style + text + "\x1b[m"
-}
-
-// plain removes control characters, which could play tricks on a terminal.
-func plain(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r <= 0x9f {
-			return -1
-		}
-		return r
-	}, line)
 }

@@ -19,7 +19,9 @@ parameters of the built-in recipes included, and mark mistakes.
 and as the first line of attache.yaml
 
   # yaml-language-server: $schema=attache.schema.json`,
-		ValidArgs: []string{"config", "recipe"},
+		ValidArgsFunction: first(words([]string{"config", "recipe"}, func(name string) string {
+			return map[string]string{"config": "of the configuration", "recipe": "of recipe files"}[name]
+		})),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 || len(args) == 1 && args[0] != "config" && args[0] != "recipe" {
 				return usagef("%s takes config, recipe, or nothing, which is config; see %s --help", cmd.CommandPath(), cmd.CommandPath())

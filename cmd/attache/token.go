@@ -22,11 +22,12 @@ and what a request would get. Secrets and tokens are masked.
 A credential whose parameters come from requests needs them here, too:
 
   attache token aicc -H 'X-User-Id: u1'`,
-		Args: exactArgs(1, "the NAME of a credential"),
+		Args:              exactArgs(1, "the NAME of a credential"),
+		ValidArgsFunction: first(credentialsOf),
 	}
 	file := configFlag(cmd)
-	headers := cmd.Flags().StringArrayP("header", "H", nil, "a request header that gives a parameter, `'NAME: VALUE'`")
-	queries := cmd.Flags().StringArray("query", nil, "a query parameter that gives a parameter, `NAME=VALUE`")
+	headers := cmd.Flags().StringArrayP("header", "H", nil, "`'NAME: VALUE'` of a header that gives a parameter")
+	queries := cmd.Flags().StringArray("query", nil, "`NAME=VALUE` of a query that gives a parameter")
 	reveal := cmd.Flags().Bool("reveal", false, "show the tokens as they are")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		trace := app.TraceConfig{Credential: args[0], Reveal: *reveal, Header: http.Header{}, Query: url.Values{}}
@@ -56,7 +57,11 @@ A credential whose parameters come from requests needs them here, too:
 				return app.Trace(cmd.Context(), cmd.OutOrStdout(), trace)
 			}
 		}
-		return usagef("there is no credential %q in %s%s", args[0], *file, yamldoc.DidYouMean(args[0], names))
+		hint := yamldoc.DidYouMean(args[0], names)
+		if hint == "" && len(names) > 0 {
+			hint = "; there are: " + strings.Join(names, ", ")
+		}
+		return usagef("there is no credential %q in %s%s", args[0], *file, hint)
 	}
 	return cmd
 }

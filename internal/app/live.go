@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"attache/internal/config"
 	"attache/internal/exchange"
+	"attache/internal/terminal"
 	"attache/recipe"
 	"attache/refresher"
 )
@@ -37,26 +37,25 @@ func CheckLive(ctx context.Context, w io.Writer, cfg LiveConfig) error {
 		wg.Go(func() { c.login() })
 	}
 	wg.Wait()
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "CREDENTIAL\tTOKEN\tRESULT\tLIFETIME\t")
+	rows := [][]terminal.Cell{{{Text: "CREDENTIAL"}, {Text: "TOKEN"}, {Text: "RESULT"}, {Text: "LIFETIME"}, {}}}
 	tried, failed := 0, 0
 	for _, c := range checks {
 		r := c.login()
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.credential, c.token, r.result, r.lifetime, r.text)
-		if r.skipped {
-			continue
-		}
-		tried++
-		if r.failed {
+		style := terminal.Good
+		switch {
+		case r.skipped:
+			style = terminal.Notice
+		case r.failed:
+			style = terminal.Bad
 			failed++
 		}
-	}
-	_ = table.Flush() // into memory: it cannot fail
-	for line := range strings.Lines(text.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
+		if !r.skipped {
+			tried++
 		}
+		rows = append(rows, []terminal.Cell{{Text: c.credential}, {Text: c.token}, {Style: style, Text: r.result}, {Text: r.lifetime}, {Text: r.text}})
+	}
+	if err := terminal.Table(w, rows); err != nil {
+		return err
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d logins failed", failed, tried)

@@ -7,22 +7,20 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/term"
-
+	"attache/internal/terminal"
 	"attache/refresher"
 )
 
 // NewLogger returns a logger in the format that the configuration asks for:
-// "text", "json" or "auto", which writes text to a terminal and JSON to anything
-// else.
+// "text", "json" or "auto", which writes lines for people to a terminal and JSON to
+// anything else.
 func NewLogger(format string, level slog.Leveler, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	text := format == "text"
-	if f, ok := w.(*os.File); ok && format == "auto" {
-		text = term.IsTerminal(int(f.Fd()))
-	}
-	if text {
+	switch {
+	case format == "text":
 		return slog.New(slog.NewTextHandler(w, options))
+	case format == "auto" && terminal.Is(w):
+		return slog.New(newPeopleHandler(w, options, terminal.Colors(w, os.Getenv)))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }

@@ -6,11 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"attache/internal/config"
 	"attache/internal/exchange"
 	"attache/internal/secret"
+	"attache/internal/terminal"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 	"attache/refresher"
@@ -102,9 +104,9 @@ func (t *tracer) login(ctx context.Context, c *recipe.Credential, name string, p
 		}
 		in.Parents = append(in.Parents, parent)
 	}
-	fmt.Fprintf(t.w, "== %s.%s ==\n", c.Name(), name)
+	t.title(c.Name() + "." + name)
 	transcript, token, err := program.Trace(ctx, t.transports[c.Name()], in)
-	if werr := transcript.Write(t.w); werr != nil {
+	if werr := transcript.Write(t.w, t.mark); werr != nil {
 		return refresher.Token{}, werr
 	}
 	fmt.Fprintln(t.w)
@@ -118,9 +120,25 @@ func (t *tracer) login(ctx context.Context, c *recipe.Credential, name string, p
 	return token, nil
 }
 
+func (t *tracer) title(text string) {
+	fmt.Fprintln(t.w, terminal.Colors(t.w, os.Getenv).Paint(terminal.Bold, "== "+text+" =="))
+}
+
+// mark puts a title of a transcript into a style.
+func (t *tracer) mark(title string) string {
+	style := terminal.Bold
+	switch title {
+	case "Failed":
+		style = terminal.Bad
+	case "Warning":
+		style = terminal.Notice
+	}
+	return terminal.Colors(t.w, os.Getenv).Paint(style, title)
+}
+
 // show writes what would be injected.
 func (t *tracer) show(fields []exchange.Field) {
-	fmt.Fprintln(t.w, "== what a request would get ==")
+	t.title("what a request would get")
 	var secrets []secret.String
 	for _, token := range t.tokens {
 		secrets = append(secrets, token.Value)
@@ -132,7 +150,7 @@ func (t *tracer) show(fields []exchange.Field) {
 	for _, f := range fields {
 		value := f.Value
 		if !t.cfg.Reveal {
-			value = secret.Scrub(value, 0, secrets...)
+			value = terminal.Clean(secret.Scrub(value, 0, secrets...))
 		}
 		note := ""
 		if f.IfAbsent {

@@ -74,6 +74,14 @@ func rules() map[string]rule {
 			ours: []string{}, thirdParty: []string{"github.com/fsnotify/fsnotify", "golang.org/x/sys"},
 			why: "it looks at files; what is in them is others' business",
 		},
+		"internal/terminal": {
+			ours: []string{}, thirdParty: []string{"golang.org/x/sys", "golang.org/x/term"},
+			why: "it is about what a terminal shows, not about what that means",
+		},
+		"internal/top": {
+			ours: []string{"internal/terminal"}, thirdParty: []string{"golang.org/x/sys", "golang.org/x/term"},
+			why: "it may be of another version than the attache that it shows, so it knows the answers alone",
+		},
 		"internal/truststore": {
 			ours: []string{}, thirdParty: []string{},
 			why: "it takes a certificate and runs the system's own command",

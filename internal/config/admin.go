@@ -35,6 +35,31 @@ func admin(v yamldoc.Value) (a Admin, at yamldoc.Value, ok bool) {
 	return a, at, true
 }
 
+// CredentialNames returns the names of the credentials in the configuration file at
+// path, in its order; nil if it cannot be read. Like [AdminAddress] it looks at
+// nothing else.
+func CredentialNames(path string) (names []string) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil
+	}
+	root, ok := yamldoc.Parse(&yamldoc.Report{}, path, data)
+	if !ok {
+		return nil
+	}
+	for _, e := range root.Entries() {
+		if e.Name != "credentials" {
+			continue
+		}
+		for _, c := range e.Value.Entries() {
+			if namePattern.MatchString(c.Name) {
+				names = append(names, c.Name)
+			}
+		}
+	}
+	return names
+}
+
 // AdminAddress returns the address of the admin listener that the configuration
 // file at path names, or the default. It looks at nothing else, so that a probe
 // that runs every second needs no secret, no recipe, and no file without

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,5 +43,28 @@ credentials: {c: {recipe: ./missing.yaml, with: {secret: {env: NOT_SET}}}}
 	}
 	if _, err := AdminAddress(filepath.Join(t.TempDir(), "missing.yaml")); err == nil {
 		t.Error("a file that is missing is no error")
+	}
+}
+
+// TestCredentialNames: names are there whatever else is wrong with a file, and
+// nothing that is no name.
+func TestCredentialNames(t *testing.T) {
+	for text, want := range map[string]string{
+		"credentials: {im: {recipe: ./gone.yaml, with: {x: {env: NOT_SET}}}, pay: 7}\nroutes: nonsense": "[im pay]",
+		"credentials: {Im: {}, \"a b\": {}, \"$(x)\": {}, \"\\e[31m\": {}, good: {}}":                   "[good]",
+		"credentials: [im]": "[]",
+		"listen: x":         "[]",
+		"credentials: [":    "[]",
+	} {
+		file := filepath.Join(t.TempDir(), "attache.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(CredentialNames(file)); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	if names := CredentialNames(filepath.Join(t.TempDir(), "missing.yaml")); names != nil {
+		t.Errorf("a file that is not there has %q", names)
 	}
 }

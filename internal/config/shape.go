@@ -97,7 +97,7 @@ func drainShape() shape.Object {
 func logShape() shape.Object {
 	return shape.Object{Name: "log", Keys: []shape.Key{
 		{Name: "level", Type: shape.Word("debug", "info", "warn", "error"), Default: "info", Doc: "the least important lines that are written"},
-		{Name: "format", Type: shape.Word("auto", "text", "json"), Default: "auto", Doc: "`auto`: text on a terminal, JSON otherwise"},
+		{Name: "format", Type: shape.Word("auto", "text", "json"), Default: "auto", Doc: "`auto`: short lines for people on a terminal, JSON otherwise"},
 		{Name: "requests", Type: shape.Word("none", "errors", "all"), Default: "errors",
 			Doc: "which requests leave a line; `errors`: every answer that attache makes itself, and every 5xx of an upstream"},
 	}}

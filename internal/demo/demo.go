@@ -12,28 +12,26 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"attache/internal/app"
 	"attache/internal/config"
+	"attache/internal/terminal"
 )
 
 // tokenLife is how long the emulated vendors' tokens live.
 const tokenLife = 6 * time.Second
 
-// Options configure a demo. Out must be set.
+// Options configure a demo. Out and Getenv must be set.
 type Options struct {
 	// For ends the demo by itself; 0: it runs until the context ends.
 	For time.Duration
-	// Out gets the table and the summary.
+	// Out gets the table and the summary. On a terminal the table is drawn in
+	// its place again and again; anything else gets a plain one now and then.
 	Out io.Writer
-	// Live redraws the table in place, as a terminal can. Otherwise a plain
-	// table is written now and then.
-	Live bool
-	// Color uses colours.
-	Color bool
+	// Getenv is [os.Getenv].
+	Getenv func(string) string
 	// Listen and Admin are the addresses of the proxy and its admin API. When
 	// one is taken, any free port of loopback is used instead.
 	Listen, Admin string
@@ -55,8 +53,10 @@ func Run(ctx context.Context, opt Options) error {
 	}
 	d.run(ctx)
 	v := d.view()
-	d.draw(v)
-	fmt.Fprintln(opt.Out, summary(v))
+	d.canvas.draw(v)
+	if err := terminal.Say(opt.Out, 0, "", summary(v)); err != nil {
+		return err
+	}
 	if v.failures() > 0 {
 		return fmt.Errorf("%d requests failed; the first: %s", v.failures(), d.traffic.firstFailure())
 	}
@@ -76,12 +76,12 @@ type demo struct {
 	app     *app.App
 	traffic *traffic
 	trouble *trouble
-	drawn   int // lines of the table that stand on a live terminal
+	canvas  canvas
 }
 
 // start opens every listener. Nothing runs yet.
 func start(opt Options) (_ *demo, err error) {
-	d := &demo{opt: opt, started: time.Now()}
+	d := &demo{opt: opt, started: time.Now(), canvas: newCanvas(opt.Out, opt.Getenv)}
 	defer func() {
 		if err != nil {
 			d.stopVendors()
@@ -152,31 +152,17 @@ func (d *demo) stopVendors() {
 
 // show draws until ctx ends.
 func (d *demo) show(ctx context.Context) {
-	fmt.Fprint(d.opt.Out, hints("http://"+d.app.Addr(), "http://"+d.app.AdminAddr(), d.vendors))
-	every := 5 * time.Second
-	if d.opt.Live {
-		every = 250 * time.Millisecond
-	}
-	tick := time.NewTicker(every)
+	d.canvas.begin(hints("http://"+d.app.Addr(), "http://"+d.app.AdminAddr(), d.vendors))
+	tick := time.NewTicker(d.canvas.every())
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.draw(d.view())
+			d.canvas.draw(d.view())
 		}
 	}
-}
-
-// draw writes the table, on a live terminal in the place of the one before.
-func (d *demo) draw(v view) {
-	text := render(v, d.opt.Color)
-	if d.opt.Live && d.drawn > 0 {
-		fmt.Fprintf(d.opt.Out, "\x1b[%dA\x1b[J", d.drawn)
-	}
-	d.drawn = strings.Count(text, "\n")
-	io.WriteString(d.opt.Out, text)
 }
 
 // startVendor starts one emulated vendor on a free port.

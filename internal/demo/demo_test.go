@@ -5,19 +5,21 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"attache/internal/config"
+	"attache/internal/terminal"
 )
 
 // TestDemo runs the demo for a few real seconds: what it checks are counts, and
 // the demo itself fails when a request does.
 func TestDemo(t *testing.T) {
 	var out bytes.Buffer
-	err := Run(t.Context(), Options{For: 8 * time.Second, Out: &out, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Version: "test"})
+	err := Run(t.Context(), Options{For: 8 * time.Second, Out: &out, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Version: "test", Getenv: os.Getenv})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
@@ -92,19 +94,40 @@ broken on purpose: 3
    5.0s  aicc: broken: not healed
 
 `
-	if got := render(v, false); got != want {
+	if got := render(v, false, 80, 24); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	for _, line := range strings.Split(render(v, false), "\n") {
+	for _, line := range strings.Split(render(v, false, 80, 24), "\n") {
 		if len([]rune(line)) > 80 {
 			t.Errorf("a line has more than 80 columns: %s", line)
 		}
 	}
-	colored := render(v, true)
+	// Where there is less room, columns and incidents are left out as a whole.
+	narrow := `route     requests  failed  token
+wechat      123456       0    #12
+aicc             9       2     #1
+
+broken on purpose: 3
+   5.0s  aicc: broken: not healed
+
+`
+	if got := render(v, false, 40, 7); got != narrow {
+		t.Errorf("got\n%s\nwant\n%s", got, narrow)
+	}
+	for columns := range 90 {
+		for lines := range 20 {
+			for i, line := range strings.Split(render(v, false, columns, lines), "\n") {
+				if terminal.Width(line) > columns || i > max(lines, 1) {
+					t.Fatalf("line %d of %d×%d is %q", i, columns, lines, line)
+				}
+			}
+		}
+	}
+	colored := render(v, true, 80, 24)
 	if plain := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(colored, ""); plain != want {
 		t.Errorf("colours change the text:\n%s", plain)
 	}
-	if !strings.Contains(colored, "\x1b[31m") {
+	if !strings.Contains(colored, "\x1b[1;31m       2\x1b[m") {
 		t.Error("failures are not red")
 	}
 }

@@ -151,5 +151,6 @@ func hints(proxy, admin string, vendors []*vendor) string {
 		fmt.Fprintf(&b, "%s\n", v.curl(proxy))
 	}
 	fmt.Fprintf(&b, "curl %s/api/status\ncurl %s/metrics\n\n", admin, admin)
+	fmt.Fprintf(&b, "The state of every token, on a page and in another terminal:\n\n%s/\nattache top --url %s\n\n", admin, admin)
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"attache/internal/terminal"
 	"attache/proxy"
 	"attache/refresher"
 )
@@ -94,46 +95,88 @@ func (d *demo) replays() map[string]uint64 {
 	return counts
 }
 
-// render draws the table. Every line fits into 80 columns.
-func render(v view, color bool) string {
-	paint := func(code, text string) string {
-		if !color {
-			return text
-		}
-		return "\x1b[" + code + "m" + text + "\x1b[0m"
-	}
-	var b strings.Builder
-	b.WriteString(paint("1", fmt.Sprintf("%-8s %9s %7s %6s %8s %8s %15s", "route", "requests", "failed", "token", "expires", "replays", "logins (at most)")) + "\n")
-	for _, r := range v.rows {
-		failed := fmt.Sprintf("%7d", r.failed)
-		if r.failed > 0 {
-			failed = paint("31", failed)
-		}
-		logins := fmt.Sprintf("%8d (%d)", r.logins, r.calledFor)
-		if r.logins > r.calledFor {
-			logins = paint("31", logins)
-		}
-		line := fmt.Sprintf("%-8s %9d %s %6s %8s %8d %s", r.name, r.requests, failed, fmt.Sprintf("#%d", r.generation), expiry(r), r.replays, logins)
-		if r.users > 0 {
-			line += fmt.Sprintf("  %d users", r.users)
-		}
-		b.WriteString(line + "\n")
-	}
-	b.WriteString("\n" + paint("1", fmt.Sprintf("broken on purpose: %d", v.troubles)) + "\n")
-	for _, in := range v.incidents {
-		fmt.Fprintf(&b, "%6.1fs  %s\n", in.at.Seconds(), describe(in, paint))
-	}
-	return b.String() + "\n"
+// cell is a text of the table, in so many columns: of a negative number at the left
+// of them, and of 0 in its own.
+type cell struct {
+	style terminal.Style
+	text  string
+	width int
 }
 
-func describe(in incident, paint func(code, text string) string) string {
+// heading is what stands above the rows.
+func heading() []cell {
+	return []cell{{0, "route", -8}, {0, "requests", 10}, {0, "failed", 8}, {0, "token", 7}, {0, "expires", 9}, {0, "replays", 9}, {0, " logins (at most)", 0}}
+}
+
+// cells are those of a row, under the heading's.
+func (r row) cells() []cell {
+	cells := heading()
+	for i, text := range []string{
+		r.name, fmt.Sprint(r.requests), fmt.Sprint(r.failed), fmt.Sprintf("#%d", r.generation), expiry(r), fmt.Sprint(r.replays),
+		fmt.Sprintf(" %8d (%d)", r.logins, r.calledFor),
+	} {
+		cells[i].text = text
+	}
+	if r.failed > 0 {
+		cells[2].style = terminal.Bad
+	}
+	if r.logins > r.calledFor {
+		cells[6].style = terminal.Bad
+	}
+	if r.users > 0 {
+		cells = append(cells, cell{0, fmt.Sprintf("  %d users", r.users), 0})
+	}
+	return cells
+}
+
+// tableLine writes cells as far as whole ones fit into so many columns.
+func tableLine(cells []cell, columns int, style terminal.Style, paint terminal.Painter) string {
+	line := ""
+	for _, c := range cells {
+		text := c.text
+		switch {
+		case c.width > 0:
+			text = terminal.Right(text, c.width)
+		case c.width < 0:
+			text = terminal.Left(text, -c.width)
+		}
+		if columns -= len(text); columns < 0 {
+			break
+		}
+		line += paint.Paint(max(c.style, style), text)
+	}
+	return strings.TrimRight(line, " ")
+}
+
+// render draws the table in lines of at most so many columns, and not more of them
+// than there may be: the rows come first.
+func render(v view, paint terminal.Painter, columns, lines int) string {
+	table := []string{tableLine(heading(), columns, terminal.Bold, paint)}
+	for _, r := range v.rows {
+		table = append(table, tableLine(r.cells(), columns, 0, paint))
+	}
+	table = append(table, "", paint.Paint(terminal.Bold, terminal.Cut(fmt.Sprintf("broken on purpose: %d", v.troubles), columns)))
+	const last = 1 // an empty line
+	room := max(0, lines-len(table)-last)
+	for _, in := range v.incidents[max(0, len(v.incidents)-room):] {
+		table = append(table, describe(in, columns, paint))
+	}
+	return strings.Join(append(table[:min(len(table), max(0, lines-last))], ""), "\n") + "\n"
+}
+
+// describe tells of an incident in one line.
+func describe(in incident, columns int, paint terminal.Painter) string {
+	what := fmt.Sprintf("%6.1fs  %s", in.at.Seconds(), in.what)
+	healed := ""
 	switch {
 	case in.note != "":
-		return in.what + ": " + in.note
+		what += ": " + in.note
 	case in.healed > 0:
-		return in.what + paint("32", fmt.Sprintf(": healed in %d ms", in.healed.Milliseconds()))
+		healed = fmt.Sprintf(": healed in %d ms", in.healed.Milliseconds())
+	default:
+		what += " …"
 	}
-	return in.what + " …"
+	return terminal.Cut(what, max(0, columns-len(healed))) + paint.Paint(terminal.Good, terminal.Cut(healed, columns))
 }
 
 func expiry(r row) string {

@@ -17,14 +17,18 @@ type Problem struct {
 	Text      string
 }
 
+// Place returns "file:line:col:", as compilers write it.
+func (p Problem) Place() string {
+	if p.Line > 0 {
+		return fmt.Sprintf("%s:%d:%d:", p.File, p.Line, p.Col)
+	}
+	return p.File + ":"
+}
+
 // String returns "file:line:col: path: text" in one line.
 func (p Problem) String() string {
 	var b strings.Builder
-	b.WriteString(p.File)
-	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
-	}
-	b.WriteString(": ")
+	b.WriteString(p.Place() + " ")
 	if p.Path != "" {
 		b.WriteString(p.Path + ": ")
 	}
