@@ -2,8 +2,6 @@ module attache/test/page
 
 go 1.26.0
 
-replace attache => ../..
-
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
