@@ -24,6 +24,23 @@ func TestNothingIsDrawnTwice(t *testing.T) {
 	}
 }
 
+// A reload may make a token one of each user, and back.
+func TestTokenThatBecomesKeyed(t *testing.T) {
+	f := serve(t, well())
+	b := open(t, f.URL, look{})
+	single, keyed := well().Tokens[0], well().Tokens[1]
+	for range 2 {
+		f.change(func(d *document) {
+			d.Tokens[0] = keyed
+			d.Tokens[0].Token = "access"
+		})
+		b.until(`document.querySelectorAll('.share').length === 2 && document.querySelectorAll('.token').length === 5`)
+		f.change(func(d *document) { d.Tokens[0] = single })
+		b.until(`document.querySelectorAll('.share').length === 1 && document.querySelectorAll('.token').length === 5`)
+	}
+	b.quiet()
+}
+
 // 200 credentials keep their rows, and thousands of events leave no more behind
 // than are shown.
 func TestManyTokensAndEvents(t *testing.T) {

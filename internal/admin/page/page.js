@@ -181,7 +181,7 @@ function take(answer) {
   status = answer;
   const tokens = answer.tokens.map((t) => [trouble(t), t])
     .sort(([a, t], [b, u]) => b - a || (name(t) < name(u) ? -1 : 1)).map(([, t]) => t);
-  const id = (t) => `${t.credential}\n${t.token}`;
+  const id = (t) => `${t.credential}\n${t.token}\n${t.keyed}`;
   keyed(rows, tokens, id, (t) => new Token(t, poll), $('token-list'));
   for (const t of tokens) rows.get(id(t)).show(t, answer.renew);
   troubled = new Set(tokens.filter((t) => trouble(t) > 0).map((t) => t.credential));
