@@ -274,7 +274,7 @@ func TestCommandsInSentences(t *testing.T) {
 // What is said to run a command exists.
 func TestElsewhereExists(t *testing.T) {
 	var tests strings.Builder
-	for _, folder := range []string{".", "testdata/script", "../../examples", "../../internal/app", "../../internal/config", "../../internal/certs", "../../proxy", "../../test/deploy"} {
+	for _, folder := range []string{".", "testdata/script", "../../examples", "../../internal/app", "../../internal/config", "../../internal/certs", "../../internal/top", "../../proxy", "../../test/deploy"} {
 		files, err := filepath.Glob(filepath.Join(folder, "*"))
 		if err != nil {
 			t.Fatal(err)
