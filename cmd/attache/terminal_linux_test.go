@@ -75,6 +75,40 @@ func TestTopOnATerminal(t *testing.T) {
 	}
 }
 
+// TestTopIsStopped presses Ctrl-Z in a shell with jobs, has the job go on, and ends
+// it.
+func TestTopIsStopped(t *testing.T) {
+	picture, err := os.ReadFile("../../internal/top/testdata/status.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(picture) }))
+	defer server.Close()
+	pty := terminaltest.Open(t, 80, 24)
+	shell := exec.Command("bash", "--norc", "--noprofile", "-i")
+	shell.Env = append(os.Environ(), "GORACE="+quickExit, "TERM=xterm", "PS1=ready> ")
+	pty.Start(shell)
+	pty.Wait("a shell", contains("ready>"))
+	pty.Type("attache top --url " + server.URL + "\r")
+	shown := func(s *terminaltest.Screen) bool { return s.Alternate && strings.Contains(s.String(), "\nshop.app ") }
+	pty.Wait("a picture", shown)
+	for range 2 {
+		pty.Type("\x1a")
+		pty.Wait("a shell with a stopped job", func(s *terminaltest.Screen) bool {
+			return !s.Alternate && !s.NoCursor && !s.NoWrap && strings.Contains(s.String(), "Stopped")
+		})
+		pty.Type("clear; fg\r")
+		pty.Wait("the picture again", shown)
+	}
+	pty.Type("q")
+	pty.Wait("a shell", func(s *terminaltest.Screen) bool { return !s.Alternate })
+	pty.Type("echo code $?; exit\r")
+	pty.Wait("no error", contains("\ncode 0"))
+	if err := shell.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestMistakesOnATerminal: a mistake is broken between words, and its place stands
 // out, unless nobody wants colours.
 func TestMistakesOnATerminal(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -17,6 +18,7 @@ type Screen struct {
 	in, out *os.File
 	before  *term.State // of in; nil: in is no terminal, and no key is read
 	quit    chan struct{}
+	pause   chan struct{}
 	changed chan os.Signal
 }
 
@@ -25,14 +27,14 @@ type Screen struct {
 const (
 	alternate = "\x1b[?1049h"
 	bare      = "\x1b[?25l\x1b[?7l"
-	giveBack  = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+	left      = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 )
 
 // OpenScreen takes a terminal over; see [Moves] for which can be. Keys are read
 // from in, if that is a terminal as well: one read stays pending when the Screen is
 // closed, so that in is of no use to others afterwards. Close must be called.
 func OpenScreen(in io.Reader, out io.Writer) (*Screen, error) {
-	s := &Screen{quit: make(chan struct{}, 1), changed: make(chan os.Signal, 1)}
+	s := &Screen{quit: make(chan struct{}, 1), pause: make(chan struct{}, 1), changed: make(chan os.Signal, 1)}
 	var ok bool
 	if s.out, ok = out.(*os.File); !ok {
 		return nil, errors.New("take over the terminal: it is none")
@@ -67,7 +69,11 @@ func (s *Screen) take(modes string) error {
 // Close gives the terminal back as it was.
 func (s *Screen) Close() error {
 	signal.Stop(s.changed)
-	_, err := io.WriteString(s.out, giveBack)
+	return s.giveBack()
+}
+
+func (s *Screen) giveBack() error {
+	_, err := io.WriteString(s.out, left)
 	if s.before != nil {
 		err = errors.Join(err, term.Restore(int(s.in.Fd()), s.before))
 	}
@@ -76,6 +82,28 @@ func (s *Screen) Close() error {
 
 // Quit receives when somebody pressed q or Ctrl-C.
 func (s *Screen) Quit() <-chan struct{} { return s.quit }
+
+// Paused receives when somebody pressed Ctrl-Z.
+func (s *Screen) Paused() <-chan struct{} { return s.pause }
+
+// Pause gives the terminal back, stops the process as Ctrl-Z does, and takes the
+// terminal over again when the process goes on.
+func (s *Screen) Pause() error {
+	if err := s.giveBack(); err != nil {
+		return err
+	}
+	stop()
+	// Until the process goes on, or at once where nobody could have it go on, so
+	// that it was not stopped.
+	select {
+	case <-s.changed:
+	case <-time.After(pauseTime):
+	}
+	return s.take(alternate + bare)
+}
+
+// pauseTime is how long the system may take to stop the process.
+const pauseTime = 200 * time.Millisecond
 
 // Changed receives when it is time to draw anew: the terminal has another size, or
 // the process goes on after it was stopped.
@@ -115,23 +143,36 @@ func (s *Screen) readKeys() {
 		if err != nil {
 			return
 		}
-		if quits(keys[:n]) {
-			select {
-			case s.quit <- struct{}{}:
-			default:
-			}
+		var to chan<- struct{} // nil: nobody
+		switch command(keys[:n]) {
+		case quitKey:
+			to = s.quit
+		case pauseKey:
+			to = s.pause
+		}
+		select {
+		case to <- struct{}{}:
+		default: // it was told already
 		}
 	}
 }
 
-// quits reports whether q or Ctrl-C is among the keys. In raw mode Ctrl-C is a
-// byte; arrows and the like are an escape with [ or O and more.
-func quits(keys []byte) bool {
+const (
+	quitKey  = 'q'
+	pauseKey = 'Z' - '@' // Ctrl-Z
+)
+
+// command returns the first of the keys that means something: [quitKey], also for Q
+// and Ctrl-C, [pauseKey], or 0. In raw mode Ctrl-C and Ctrl-Z are bytes; arrows and
+// the like are an escape with [ or O and more.
+func command(keys []byte) byte {
 	const escape, ctrlC = 0x1b, 0x03
 	for i := 0; i < len(keys); i++ {
 		switch keys[i] {
 		case 'q', 'Q', ctrlC:
-			return true
+			return quitKey
+		case pauseKey:
+			return pauseKey
 		case escape:
 			i++
 			if i < len(keys) && keys[i] == 'O' {
@@ -143,5 +184,5 @@ func quits(keys []byte) bool {
 			}
 		}
 	}
-	return false
+	return 0
 }

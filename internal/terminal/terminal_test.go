@@ -137,14 +137,14 @@ func TestColorsAreForTerminals(t *testing.T) {
 	}
 }
 
-func TestQuits(t *testing.T) {
-	for keys, want := range map[string]bool{
-		"": false, "x": false, "q": true, "Q": true, "\x03": true, "xyq": true,
-		"\x1b[A": false, "\x1b[1;5qx": false, "\x1bOq": false, "\x1bq": false, "\x1b": false, "\x1b[": false,
-		"\x1b[Aq": true, "\x1bOAq": true, "\x1b[1;5Aq": true,
+func TestKeys(t *testing.T) {
+	for keys, want := range map[string]byte{
+		"": 0, "x": 0, "q": quitKey, "Q": quitKey, "\x03": quitKey, "xyq": quitKey, "\x1a": pauseKey, "x\x1aq": pauseKey,
+		"\x1b[A": 0, "\x1b[1;5qx": 0, "\x1bOq": 0, "\x1bq": 0, "\x1b": 0, "\x1b[": 0,
+		"\x1b[Aq": quitKey, "\x1bOAq": quitKey, "\x1b[1;5A\x1a": pauseKey,
 	} {
-		if got := quits([]byte(keys)); got != want {
-			t.Errorf("%q ends it: %v", keys, got)
+		if got := command([]byte(keys)); got != want {
+			t.Errorf("%q means %q, want %q", keys, got, want)
 		}
 	}
 }

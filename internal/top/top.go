@@ -96,6 +96,10 @@ func live(ctx context.Context, c *client, v view, screen *terminal.Screen, paint
 			return nil
 		case <-screen.Quit():
 			return nil
+		case <-screen.Paused():
+			if err := screen.Pause(); err != nil {
+				return err
+			}
 		case <-screen.Changed():
 		case <-tick.C:
 		case a := <-answers:
