@@ -92,16 +92,16 @@ func TestTopIsStopped(t *testing.T) {
 	pty.Type("attache top --url " + server.URL + "\r")
 	shown := func(s *terminaltest.Screen) bool { return s.Alternate && strings.Contains(s.String(), "\nshop.app ") }
 	pty.Wait("a picture", shown)
-	for range 2 {
+	for times := range 2 {
 		pty.Type("\x1a")
 		pty.Wait("a shell with a stopped job", func(s *terminaltest.Screen) bool {
-			return !s.Alternate && !s.NoCursor && !s.NoWrap && strings.Contains(s.String(), "Stopped")
+			return !s.Alternate && !s.NoCursor && !s.NoWrap && strings.Count(s.String(), "Stopped") == times+1 && strings.HasSuffix(s.String(), "\nready>")
 		})
-		pty.Type("clear; fg\r")
+		pty.Type("fg\r")
 		pty.Wait("the picture again", shown)
 	}
 	pty.Type("q")
-	pty.Wait("a shell", func(s *terminaltest.Screen) bool { return !s.Alternate })
+	pty.Wait("a prompt", func(s *terminaltest.Screen) bool { return !s.Alternate && strings.HasSuffix(s.String(), "\nready>") })
 	pty.Type("echo code $?; exit\r")
 	pty.Wait("no error", contains("\ncode 0"))
 	if err := shell.Wait(); err != nil {
