@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -28,7 +29,8 @@ type rotation struct {
 	*oauth2Authority
 
 	mu      sync.Mutex
-	process int             // which of attache's processes is alive
+	killed  bool            // what comes is from a dead process
+	open    int             // connections
 	spent   map[string]bool // refresh tokens that were used
 	refresh string          // the last one
 	reused  int
@@ -70,10 +72,9 @@ func (r *rotation) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 // token answers a refresh, unless the process that asked is dead: nobody can
 // kill it between here and its store.
 func (r *rotation) token(w http.ResponseWriter, q *http.Request) {
-	process := r.alive()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if process != r.process {
+	if r.killed {
 		return
 	}
 	old := q.FormValue("refresh_token")
@@ -94,10 +95,41 @@ func (r *rotation) token(w http.ResponseWriter, q *http.Request) {
 	_, _ = w.Write(recorded.Body.Bytes())
 }
 
-func (r *rotation) alive() int {
+// count follows the connections.
+func (r *rotation) count(_ net.Conn, state http.ConnState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.process
+	switch state {
+	case http.StateNew:
+		r.open++
+	case http.StateClosed, http.StateHijacked:
+		r.open--
+	}
+}
+
+// bury returns when the server has read all that the dead process sent, so that
+// the next one may come.
+func (r *rotation) bury(t *testing.T, url string) {
+	t.Helper()
+	// Connections are accepted in their order: this one comes after those of the dead.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		open := r.open
+		r.killed = r.killed && open > 0
+		r.mu.Unlock()
+		switch {
+		case open == 0:
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%d connections of a dead process are still open", open)
+		}
+	}
 }
 
 // memberOf returns a member of a flat JSON object.
@@ -115,7 +147,7 @@ func (r *rotation) kill(a *attache) bool {
 	if r.window != "" {
 		return false
 	}
-	r.process++
+	r.killed = true
 	_ = a.cmd.Process.Kill()
 	return true
 }
@@ -125,7 +157,9 @@ func (r *rotation) kill(a *attache) bool {
 // session goes on, and no refresh token is used twice.
 func TestRotationSurvivesKills(t *testing.T) {
 	authority := newRotation(t)
-	server := httptest.NewServer(authority)
+	server := httptest.NewUnstartedServer(authority)
+	server.Config.ConnState = authority.count
+	server.Start()
 	t.Cleanup(server.Close)
 	initial := authority.refresh
 	configuration := fmt.Sprintf(`listen: 127.0.0.1:0
@@ -157,6 +191,7 @@ routes: [{path: /, upstream: %q, use: [session]}]
 		}
 		<-logged
 		_ = a.cmd.Wait()
+		authority.bury(t, server.URL)
 	}
 	authority.mu.Lock()
 	defer authority.mu.Unlock()
