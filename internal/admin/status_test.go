@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -118,4 +120,25 @@ func TestStatusOfNothing(t *testing.T) {
 			t.Errorf("%s is not in\n%s", want, got)
 		}
 	}
+}
+
+// A program that asks for JSON gets the same without indents.
+func TestStatusIsCompactForPrograms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{pools: []refresher.PoolStatus{keyed("c", "t")}, routes: []Route{{Name: "/c", Upstream: mustURL(t, "https://api.example.com")}}}
+		h := f.admin(t).Handler(nil)
+		people, program := ask(h, "GET", "/api/status", "Accept", "*/*"), ask(h, "GET", "/api/status", "Accept", "Application/JSON")
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, people.Body.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if got := program.Body.String(); got != compact.String()+"\n" || compact.Len() >= people.Body.Len() {
+			t.Errorf("people get\n%s\na program gets\n%s", people.Body, got)
+		}
+		for _, w := range []*httptest.ResponseRecorder{people, program} {
+			if got := w.Header().Get("Vary"); got != "Accept" {
+				t.Errorf("Vary is %q", got)
+			}
+		}
+	})
 }

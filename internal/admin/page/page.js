@@ -171,7 +171,7 @@ function keyed(map, items, key, make, parent) {
   if (document.activeElement !== focused && focused.isConnected) focused.focus({ preventScroll: true });
 }
 
-let status = null, heard = 0, lost = false;
+let status, heard, lost;
 
 function take(answer) {
   heard = Date.now();
@@ -237,7 +237,7 @@ function tick() {
   });
 }
 
-let asking = false, timer;
+let asking, timer;
 
 async function poll() {
   if (asking || document.hidden) return;
@@ -258,7 +258,7 @@ async function poll() {
 // ask returns what /api/status tells; null: it tells nothing.
 async function ask() {
   try {
-    const r = await fetch('/api/status', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+    const r = await fetch('/api/status', { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(5000) });
     return r.ok ? await r.json() : null;
   } catch {
     return null;

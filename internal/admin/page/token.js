@@ -1,5 +1,5 @@
 // What a token is, and its row: its state, its life as a line, its last error, and renewal by hand.
-import { at, away, counts, disc, each, facts, h, hide, ms, name, now, phases, plural, put, s, say, set, shapes, sign, tag, tagged, tones } from './tools.js';
+import { at, away, counts, disc, each, facts, h, hide, ms, name, now, phases, plural, put, s, say, set, shapes, tag, tagged, tones } from './tools.js';
 
 const usable = (t) => t.phase === 'fresh' || t.phase === 'due' || (t.phase === 'blocked' && ms(t.expires) > now());
 
@@ -99,7 +99,7 @@ export class Token {
     this.failing = tag();
     this.meta = h('span', { class: 'meta', dir: 'auto' });
     this.facts = h('dl', { class: 'facts' });
-    this.error = h('div', { class: 'error', hidden: '' }, h('p', {}, h('b'), ' ', h('q', { dir: 'auto' })), h('p', { dir: 'auto' }), h('p'));
+    this.error = h('div', { class: 'error', hidden: '' }, h('p', {}, h('b'), ' ', h('q', { dir: 'auto' })), h('p', { dir: 'auto' }));
     this.button = h('button', { type: 'button' }, 'Renew now');
     this.button.onclick = () => this.renew(asked);
     this.life = t.keyed ? null : new Life();
