@@ -87,3 +87,30 @@ func TestEventsInARowAreOne(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), want)
 	}
 }
+
+// A token is in trouble here exactly if it is on the status page, where
+// TestTroubleIsThatOfTop has the same cases.
+func TestTroubleOfTokens(t *testing.T) {
+	for _, tt := range []struct {
+		token token
+		want  int
+	}{
+		{token{Phase: "fresh", Required: true, Waiters: 3}, 0},
+		{token{Phase: "due"}, 0},
+		{token{Phase: "due", Failures: 1}, 1},
+		{token{Phase: "empty"}, 0},
+		{token{Phase: "empty", Required: true}, 2},
+		{token{Phase: "empty", Waiters: 1}, 2},
+		{token{Phase: "empty", Failures: 1}, 2},
+		{token{Phase: "expired"}, 2},
+		{token{Phase: "blocked"}, 2},
+		{token{Keyed: true, Phases: map[string]int{"expired": 2, "empty": 1}, Waiters: 1}, 0},
+		{token{Keyed: true, Phases: map[string]int{"fresh": 1}, Failures: 1}, 1},
+		{token{Keyed: true, Phases: map[string]int{"fresh": 8, "expired": 1}, Failures: 1}, 2},
+		{token{Keyed: true, Phases: map[string]int{"fresh": 8, "blocked": 1}}, 2},
+	} {
+		if got := tt.token.trouble(); got != tt.want {
+			t.Errorf("%+v: %d, want %d", tt.token, got, tt.want)
+		}
+	}
+}

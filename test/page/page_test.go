@@ -1,9 +1,11 @@
 package page
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -111,6 +113,46 @@ func TestTroubleComesFirst(t *testing.T) {
 	if strings.Join(got, " ") != want {
 		t.Errorf("the order is %q, want %s", got, want)
 	}
+}
+
+// A token is in trouble here exactly if it is in attache top, where
+// TestTroubleOfTokens has the same cases.
+func TestTroubleIsThatOfTop(t *testing.T) {
+	users := func(failures int, phases map[string]int) token {
+		return token{Keyed: true, Waiters: 1, Failures: failures, Instances: 9, Phases: phases}
+	}
+	cases := []struct {
+		token   token
+		trouble bool
+	}{
+		{token{Phase: "fresh", Required: true, Waiters: 3}, false},
+		{token{Phase: "due"}, false},
+		{token{Phase: "due", Failures: 1}, true},
+		{token{Phase: "empty"}, false},
+		{token{Phase: "empty", Required: true}, true},
+		{token{Phase: "empty", Waiters: 1}, true},
+		{token{Phase: "empty", Failures: 1}, true},
+		{token{Phase: "expired"}, true},
+		{token{Phase: "blocked"}, true},
+		{users(0, map[string]int{"expired": 2, "empty": 1}), false},
+		{users(1, map[string]int{"fresh": 1}), true},
+		{users(1, map[string]int{"fresh": 8, "expired": 1}), true},
+		{users(0, map[string]int{"fresh": 8, "blocked": 1}), true},
+	}
+	status := well()
+	status.Tokens = nil
+	for i, c := range cases {
+		c.token.Credential, c.token.Token, c.token.Marks = strconv.Itoa(i), "t", []mark{}
+		status.Tokens = append(status.Tokens, c.token)
+	}
+	b := open(t, serve(t, status).URL, look{})
+	for i, c := range cases {
+		row := fmt.Sprintf(`[...document.querySelectorAll('.token')].find((x) => x.querySelector('h3').textContent === '%d.t')`, i)
+		if got := eval[bool](b, row+`.hasAttribute('data-trouble')`); got != c.trouble {
+			t.Errorf("%+v: in trouble: %v, want %v", c.token, got, c.trouble)
+		}
+	}
+	b.quiet()
 }
 
 // Rates, latencies and what rises come from the difference of two answers.

@@ -3,7 +3,7 @@ import { at, away, counts, disc, each, facts, h, hide, ms, name, now, phases, pl
 
 const usable = (t) => t.phase === 'fresh' || t.phase === 'due' || (t.phase === 'blocked' && ms(t.expires) > now());
 
-// trouble is 0 for a token that is well, and the more the sooner somebody has to look.
+// trouble is 0 for a token that is well, and the more the sooner somebody has to look: the same tokens as in internal/top.
 export function trouble(t) {
   if (t.keyed) return t.phases.blocked > 0 ? 2 : t.failures > 0 ? 1 : 0;
   if (t.phase === 'expired' || (!usable(t) && (t.failures > 0 || t.required || t.waiters > 0))) return 3;
