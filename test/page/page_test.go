@@ -179,6 +179,15 @@ func TestRoutesShowTheDifference(t *testing.T) {
 	f.change(func(d *document) { d.Routes[0].Requests = 1; d.Routes[0].Errors = 0 })
 	b.until(`!document.querySelector('.rising')`)
 	if got, want := eval[string](b, cells), "a.example/x/ GET → https://b.example | wechat (optional) | – | – | – | 0 | 5 | 0"; got != want {
+		t.Errorf("as another route of that name: %s, want %s", got, want)
+	}
+	f.change(func(d *document) {
+		d.Now, d.Started = d.Now.Add(20e9), d.Now.Add(10e9)
+		r := &d.Routes[0]
+		r.Requests, r.Replays, r.Duration = 5000, 6, duration{5000, 40, []bucket{{0.1, 5000}}}
+	})
+	b.until(`document.querySelector('#route-list td:nth-child(7)').textContent === '6'`)
+	if got, want := eval[string](b, cells), "a.example/x/ GET → https://b.example | wechat (optional) | – | – | – | 0 | 6 | 0"; got != want {
 		t.Errorf("after attache started anew: %s, want %s", got, want)
 	}
 }
