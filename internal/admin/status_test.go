@@ -56,6 +56,9 @@ func TestStatus(t *testing.T) {
 			},
 		}
 		a := f.admin(t)
+		a.cfg.Loaded = func() Configuration {
+			return Configuration{File: "attache.yaml", Loaded: start, Reload: &Reload{At: start.Add(time.Second), Err: errors.New("attache.yaml:1:1: no")}}
+		}
 		access := refresher.Event{Kind: refresher.LoggedIn, Credential: "aicc", Token: "access", Err: errors.New("CANARY")}
 		f.journal.Observe(access)
 		user := refresher.Event{Kind: refresher.Refused, Credential: "aicc", Token: "messaging", Keyed: true, Rejection: refresher.OverBudget}
