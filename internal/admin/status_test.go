@@ -75,7 +75,12 @@ func TestStatus(t *testing.T) {
 	if strings.Contains(got, "CANARY") {
 		t.Error("a secret part of an upstream's URL, or one instance of a keyed token, is shown")
 	}
-	const path = "testdata/status.golden"
+	keepGolden(t, "testdata/status.golden", got)
+}
+
+// keepGolden compares a text with the file that has it, or with -update writes it.
+func keepGolden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
