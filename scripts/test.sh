@@ -6,9 +6,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
-# Shells that complete attache's commands, and what formats its manual pages. Tests
-# say what is missing still.
-provide zsh fish groff=groff-base mandoc >/dev/null
+# Shells that complete attache's commands, what formats its manual pages, and a
+# browser for the status page. Tests say what is missing still.
+tools=(zsh fish groff=groff-base mandoc)
+if (($# == 0)); then
+	tools+=(chromium)
+fi
+provide "${tools[@]}" >/dev/null
 
 race=(-race)
 if [ "$(go env CGO_ENABLED)" != 1 ]; then
@@ -18,15 +22,6 @@ if [ "$(go env CGO_ENABLED)" != 1 ]; then
 	if [ "${CI:-}" = true ]; then
 		exit 1
 	fi
-fi
-
-if (($# == 0)); then
-	for name in $(provide chromium); do
-		echo "SKIPPED: the status page in a browser (missing tool: $name)" >&2
-		if [ "${CI:-}" = true ]; then
-			exit 1
-		fi
-	done
 fi
 
 # -count=1: a cached result would hide what was skipped.

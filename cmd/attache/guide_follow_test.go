@@ -243,7 +243,8 @@ func serves(url string) bool {
 	return ans.StatusCode == http.StatusOK
 }
 
-// stop ends the server of a kind as Ctrl-C does.
+// stop ends the server of a kind as Ctrl-C does, and if that is of no avail by force,
+// so that it is not left behind.
 func (f *follower) stop(kind string) {
 	f.t.Helper()
 	w := f.running[kind]
@@ -252,6 +253,8 @@ func (f *follower) stop(kind string) {
 	}
 	delete(f.running, kind)
 	w.cmd.Process.Signal(syscall.SIGINT)
+	force := time.AfterFunc(time.Minute, func() { w.cmd.Process.Kill() })
+	defer force.Stop()
 	if err := <-w.done; err != nil {
 		f.t.Errorf("attache %s: %v\n%s", kind, err, w.String())
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -47,13 +48,19 @@ func (f pageFile) serve(w http.ResponseWriter, _ *http.Request) {
 // front returns what answers at /: the page to a browser, and to others the list.
 func front(page pageFile, list string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Vary", "Accept")
-		for _, accept := range r.Header["Accept"] {
-			if strings.Contains(strings.ToLower(accept), "text/html") {
-				page.serve(w, r)
-				return
-			}
+		if accepts(w, r, "text/html") {
+			page.serve(w, r)
+			return
 		}
 		text(w, http.StatusOK, list)
 	}
+}
+
+// accepts reports whether a request names a type among those that it accepts, and
+// has the answer say that it depends on that.
+func accepts(w http.ResponseWriter, r *http.Request, contentType string) bool {
+	w.Header().Set("Vary", "Accept")
+	return slices.ContainsFunc(r.Header["Accept"], func(accept string) bool {
+		return strings.Contains(strings.ToLower(accept), contentType)
+	})
 }

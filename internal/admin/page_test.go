@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"attache/internal/exchange"
+	"attache/refresher"
 )
 
 // ask is do with headers.
@@ -150,5 +153,37 @@ func TestPageNamesWhatIsServed(t *testing.T) {
 		if w := ask(h, "GET", path); w.Code != 200 {
 			t.Errorf("the page names %s, which is answered %d", name, w.Code)
 		}
+	}
+}
+
+// The page has a sentence for every event and a name for every mark: it would show
+// the bare word of one that came later.
+func TestPageKnowsEveryWord(t *testing.T) {
+	files := pageFiles()
+	has := func(path, entry string) {
+		t.Helper()
+		if !strings.Contains(files[path].content, entry) {
+			t.Errorf("%s has no %q", path, entry)
+		}
+	}
+	for kind := refresher.LoggedIn; kind <= refresher.Revoked; kind++ {
+		has("/page.js", "\n  "+kindName(kind)+": (")
+		if isMark(kind) {
+			has("/token.js", " "+kindName(kind)+": '")
+		}
+	}
+	has("/page.js", "\n  reloaded: (")
+	has("/page.js", "\n  reload_failed: (")
+	for outcome := refresher.Renewing; outcome <= refresher.OverBudget; outcome++ {
+		has("/page.js", " "+outcome.String()+": '")
+		if outcome != refresher.Renewing { // a mark of it is a plain refusal
+			has("/token.js", " "+outcome.String()+": '")
+		}
+	}
+	for _, signal := range []exchange.Signal{exchange.SignalStatus, exchange.SignalBody, exchange.SignalLogin, exchange.SignalGRPC} {
+		has("/page.js", " "+signal.String()+": '")
+	}
+	for _, phase := range refresher.Phases() {
+		has("/tools.js", "'"+phase.String()+"'")
 	}
 }

@@ -148,8 +148,12 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false) // for people with curl; nosniff keeps browsers off
+	// For people with curl. Programs name what they want, again and again, and half
+	// of the answer would be indents.
+	if !accepts(w, r, "application/json") {
+		enc.SetIndent("", "  ")
+	}
+	enc.SetEscapeHTML(false) // for people, too; nosniff keeps browsers off
 	enc.Encode(doc)          // a client that left is no concern of ours
 }
 

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -54,6 +56,9 @@ func TestStatus(t *testing.T) {
 			},
 		}
 		a := f.admin(t)
+		a.cfg.Loaded = func() Configuration {
+			return Configuration{File: "attache.yaml", Loaded: start, Reload: &Reload{At: start.Add(time.Second), Err: errors.New("attache.yaml:1:1: no")}}
+		}
 		access := refresher.Event{Kind: refresher.LoggedIn, Credential: "aicc", Token: "access", Err: errors.New("CANARY")}
 		f.journal.Observe(access)
 		user := refresher.Event{Kind: refresher.Refused, Credential: "aicc", Token: "messaging", Keyed: true, Rejection: refresher.OverBudget}
@@ -70,7 +75,12 @@ func TestStatus(t *testing.T) {
 	if strings.Contains(got, "CANARY") {
 		t.Error("a secret part of an upstream's URL, or one instance of a keyed token, is shown")
 	}
-	const path = "testdata/status.golden"
+	keepGolden(t, "testdata/status.golden", got)
+}
+
+// keepGolden compares a text with the file that has it, or with -update writes it.
+func keepGolden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -118,4 +128,25 @@ func TestStatusOfNothing(t *testing.T) {
 			t.Errorf("%s is not in\n%s", want, got)
 		}
 	}
+}
+
+// A program that asks for JSON gets the same without indents.
+func TestStatusIsCompactForPrograms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{pools: []refresher.PoolStatus{keyed("c", "t")}, routes: []Route{{Name: "/c", Upstream: mustURL(t, "https://api.example.com")}}}
+		h := f.admin(t).Handler(nil)
+		people, program := ask(h, "GET", "/api/status", "Accept", "*/*"), ask(h, "GET", "/api/status", "Accept", "Application/JSON")
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, people.Body.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if got := program.Body.String(); got != compact.String()+"\n" || compact.Len() >= people.Body.Len() {
+			t.Errorf("people get\n%s\na program gets\n%s", people.Body, got)
+		}
+		for _, w := range []*httptest.ResponseRecorder{people, program} {
+			if got := w.Header().Get("Vary"); got != "Accept" {
+				t.Errorf("Vary is %q", got)
+			}
+		}
+	})
 }

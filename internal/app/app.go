@@ -125,8 +125,16 @@ func New(opt Options) (*App, error) {
 // Tokens returns the state of every token.
 func (a *App) Tokens() []refresher.PoolStatus { return a.engine.Status() }
 
-// Gatherer returns the metrics.
-func (a *App) Gatherer() prometheus.Gatherer { return a.registry }
+// Replays returns how many requests of a route were sent again since it came into
+// service; 0 if there is no such route.
+func (a *App) Replays(route string) uint64 {
+	for _, r := range a.current.Load().shown {
+		if r.Name == route {
+			return r.Totals().Replays
+		}
+	}
+	return 0
+}
 
 // Reload loads the configuration anew and returns once it is in service. If that
 // cannot be, the error says why, and what was in service stays. It waits for

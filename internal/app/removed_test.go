@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,14 +21,6 @@ import (
 	"attache/internal/config"
 	"attache/internal/watch"
 )
-
-// hello is an upstream that says so.
-func hello(t *testing.T) (url string) {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
-	t.Cleanup(server.Close)
-	return server.URL
-}
 
 // kept is a client that keeps one connection, and makes no other.
 func kept(t *testing.T, conn net.Conn, secure bool) *http.Client {

@@ -6,9 +6,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
+
+// hello is an upstream that says so.
+func hello(t *testing.T) (url string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
+	t.Cleanup(server.Close)
+	return server.URL
+}
 
 // rawPost sends a POST with these lines for a head, and returns the status.
 func rawPost(t *testing.T, address, target string, lines ...string) int {

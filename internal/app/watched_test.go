@@ -34,7 +34,12 @@ func BenchmarkWatched(b *testing.B) {
 			defer server.Close()
 			defer a.admin.Drain()
 			get := func(path string) io.ReadCloser {
-				ans, err := http.Get(server.URL + path)
+				r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, server.URL+path, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Header.Set("Accept", "application/json") // as the page asks
+				ans, err := http.DefaultClient.Do(r)
 				if err != nil || ans.StatusCode != http.StatusOK {
 					b.Fatal(path, ans, err)
 				}

@@ -25,7 +25,7 @@ func TestDemo(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	last := lines[len(lines)-1]
-	if !regexp.MustCompile(`^demo: \d{3,} requests in \d+s through 4 routes, 0 failed; [1-9]\d* broken on purpose; `).MatchString(last) {
+	if !regexp.MustCompile(`^demo: \d{3,} requests in \d+s through 4 routes, 0 failed; [1-9]\d* broken on purpose; [1-9]\d* replays, `).MatchString(last) {
 		t.Errorf("the last line is %q", last)
 	}
 	for _, want := range []string{"curl http://127.0.0.1:", "wechat ", "qiniu ", "aicc ", "openim ", "healed in"} {

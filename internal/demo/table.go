@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"attache/internal/terminal"
-	"attache/proxy"
 	"attache/refresher"
 )
 
@@ -42,11 +41,10 @@ func (d *demo) view() view {
 	v := view{elapsed: time.Since(d.started)}
 	v.incidents, v.troubles = d.trouble.latest()
 	pools := d.app.Tokens()
-	replays := d.replays()
 	for i, vendor := range d.vendors {
 		c := d.traffic.routes[i]
 		r := row{
-			name: vendor.name, requests: c.requests.Load(), failed: c.failures.Load(), replays: replays[vendor.name],
+			name: vendor.name, requests: c.requests.Load(), failed: c.failures.Load(), replays: d.app.Replays(vendor.name),
 			logins: vendor.logins(), calledFor: vendor.calledFor(v.elapsed), slowest: time.Duration(c.slowest.Load()),
 		}
 		for _, p := range pools {
@@ -68,31 +66,6 @@ func (r *row) addPool(p refresher.PoolStatus) {
 	if !p.Single.ExpiresAt.IsZero() {
 		r.expires, r.hasExpiry = time.Until(p.Single.ExpiresAt), true
 	}
-}
-
-// replays reads how many requests were sent again, by route.
-func (d *demo) replays() map[string]uint64 {
-	counts := map[string]uint64{}
-	families, err := d.app.Gatherer().Gather()
-	if err != nil {
-		return counts
-	}
-	for _, f := range families {
-		if f.GetName() != "attache_proxy_replays_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			labels := map[string]string{}
-			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = l.GetValue()
-			}
-			switch labels["outcome"] {
-			case proxy.ReplayOK, proxy.ReplayRefused, proxy.ReplayError:
-				counts[labels["route"]] += uint64(m.GetCounter().GetValue())
-			}
-		}
-	}
-	return counts
 }
 
 // cell is a text of the table, in so many columns: of a negative number at the left

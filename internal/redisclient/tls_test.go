@@ -50,7 +50,7 @@ func plainServer(t *testing.T, reply string) (address string) {
 func TestServerWithoutTLS(t *testing.T) {
 	for what, reply := range map[string]string{"silent": "", "an error": "-ERR unknown command\r\n"} {
 		t.Run(what, func(t *testing.T) {
-			c, err := New(Options{URLs: []secret.String{secret.New("rediss://" + plainServer(t, reply))}, Timeout: 200 * time.Millisecond,
+			c, err := New(Options{URLs: []secret.String{secret.New("rediss://" + plainServer(t, reply))}, Timeout: time.Second,
 				TLS: &tls.Config{MinVersion: tls.VersionTLS12}})
 			if err != nil {
 				t.Fatal(err)

@@ -120,11 +120,12 @@ func foreign(s string) string {
 func (t *token) name() string { return string(t.Credential + "." + t.Token) }
 
 // trouble tells how much somebody should look at a token: 0 not at all, 1 logins
-// fail, 2 there is none to send, or soon will be.
+// fail, 2 there is none to send, or soon will be. The status page calls the same
+// tokens troubled (trouble in internal/admin/page/token.js).
 func (t *token) trouble() int {
 	switch {
 	case t.Keyed && (t.Phases["blocked"] > 0 || t.Phases["expired"] > 0 && t.Failures > 0),
-		!t.Keyed && (t.Phase == "expired" || t.Phase == "blocked" || t.Phase == "empty" && (t.Required || t.Failures > 0)):
+		!t.Keyed && (t.Phase == "expired" || t.Phase == "blocked" || t.Phase == "empty" && (t.Required || t.Failures > 0 || t.Waiters > 0)):
 		return 2
 	case t.Failures > 0:
 		return 1

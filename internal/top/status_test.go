@@ -24,9 +24,8 @@ func TestReadsWhatAttacheWrites(t *testing.T) {
 	members(reflect.TypeFor[status](), "", read)
 	there := map[string]bool{}
 	paths(written, "", there)
-	// The golden answer is that of an attache without a configuration file.
 	for path := range read {
-		if !there[path] && !strings.HasPrefix(path, ".config") {
+		if !there[path] {
 			t.Errorf("%s is read, and nobody writes it", path)
 		}
 	}
@@ -85,5 +84,32 @@ func TestEventsInARowAreOne(t *testing.T) {
 	want := "b.t later kind, b.t a login failed, a.t a login failed!, a.t the token was refused, a.t an old token was refused, b.t a login failed"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), want)
+	}
+}
+
+// A token is in trouble here exactly if it is on the status page, where
+// TestTroubleIsThatOfTop has the same cases.
+func TestTroubleOfTokens(t *testing.T) {
+	for _, tt := range []struct {
+		token token
+		want  int
+	}{
+		{token{Phase: "fresh", Required: true, Waiters: 3}, 0},
+		{token{Phase: "due"}, 0},
+		{token{Phase: "due", Failures: 1}, 1},
+		{token{Phase: "empty"}, 0},
+		{token{Phase: "empty", Required: true}, 2},
+		{token{Phase: "empty", Waiters: 1}, 2},
+		{token{Phase: "empty", Failures: 1}, 2},
+		{token{Phase: "expired"}, 2},
+		{token{Phase: "blocked"}, 2},
+		{token{Keyed: true, Phases: map[string]int{"expired": 2, "empty": 1}, Waiters: 1}, 0},
+		{token{Keyed: true, Phases: map[string]int{"fresh": 1}, Failures: 1}, 1},
+		{token{Keyed: true, Phases: map[string]int{"fresh": 8, "expired": 1}, Failures: 1}, 2},
+		{token{Keyed: true, Phases: map[string]int{"fresh": 8, "blocked": 1}}, 2},
+	} {
+		if got := tt.token.trouble(); got != tt.want {
+			t.Errorf("%+v: %d, want %d", tt.token, got, tt.want)
+		}
 	}
 }

@@ -8,11 +8,12 @@ import (
 // moment is when every page of these tests is looked at.
 var moment = time.Date(2026, time.November, 27, 13, 2, 40, 0, time.UTC)
 
-// The answer of /api/status, as far as the page reads it.
+// The answer of /api/status; TestFixturesAreAnswers holds it against attache's.
 type (
 	document struct {
 		Version  string    `json:"version"`
 		Revision string    `json:"revision"`
+		Go       string    `json:"go_version,omitempty"`
 		Now      time.Time `json:"now"`
 		Started  time.Time `json:"started"`
 		Renew    bool      `json:"renew"`

@@ -1,9 +1,11 @@
 package page
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -113,6 +115,46 @@ func TestTroubleComesFirst(t *testing.T) {
 	}
 }
 
+// A token is in trouble here exactly if it is in attache top, where
+// TestTroubleOfTokens has the same cases.
+func TestTroubleIsThatOfTop(t *testing.T) {
+	users := func(failures int, phases map[string]int) token {
+		return token{Keyed: true, Waiters: 1, Failures: failures, Instances: 9, Phases: phases}
+	}
+	cases := []struct {
+		token   token
+		trouble bool
+	}{
+		{token{Phase: "fresh", Required: true, Waiters: 3}, false},
+		{token{Phase: "due"}, false},
+		{token{Phase: "due", Failures: 1}, true},
+		{token{Phase: "empty"}, false},
+		{token{Phase: "empty", Required: true}, true},
+		{token{Phase: "empty", Waiters: 1}, true},
+		{token{Phase: "empty", Failures: 1}, true},
+		{token{Phase: "expired"}, true},
+		{token{Phase: "blocked"}, true},
+		{users(0, map[string]int{"expired": 2, "empty": 1}), false},
+		{users(1, map[string]int{"fresh": 1}), true},
+		{users(1, map[string]int{"fresh": 8, "expired": 1}), true},
+		{users(0, map[string]int{"fresh": 8, "blocked": 1}), true},
+	}
+	status := well()
+	status.Tokens = nil
+	for i, c := range cases {
+		c.token.Credential, c.token.Token, c.token.Marks = strconv.Itoa(i), "t", []mark{}
+		status.Tokens = append(status.Tokens, c.token)
+	}
+	b := open(t, serve(t, status).URL, look{})
+	for i, c := range cases {
+		row := fmt.Sprintf(`[...document.querySelectorAll('.token')].find((x) => x.querySelector('h3').textContent === '%d.t')`, i)
+		if got := eval[bool](b, row+`.hasAttribute('data-trouble')`); got != c.trouble {
+			t.Errorf("%+v: in trouble: %v, want %v", c.token, got, c.trouble)
+		}
+	}
+	b.quiet()
+}
+
 // Rates, latencies and what rises come from the difference of two answers.
 func TestRoutesShowTheDifference(t *testing.T) {
 	status := well()
@@ -137,6 +179,15 @@ func TestRoutesShowTheDifference(t *testing.T) {
 	f.change(func(d *document) { d.Routes[0].Requests = 1; d.Routes[0].Errors = 0 })
 	b.until(`!document.querySelector('.rising')`)
 	if got, want := eval[string](b, cells), "a.example/x/ GET → https://b.example | wechat (optional) | – | – | – | 0 | 5 | 0"; got != want {
+		t.Errorf("as another route of that name: %s, want %s", got, want)
+	}
+	f.change(func(d *document) {
+		d.Now, d.Started = d.Now.Add(20e9), d.Now.Add(10e9)
+		r := &d.Routes[0]
+		r.Requests, r.Replays, r.Duration = 5000, 6, duration{5000, 40, []bucket{{0.1, 5000}}}
+	})
+	b.until(`document.querySelector('#route-list td:nth-child(7)').textContent === '6'`)
+	if got, want := eval[string](b, cells), "a.example/x/ GET → https://b.example | wechat (optional) | – | – | – | 0 | 6 | 0"; got != want {
 		t.Errorf("after attache started anew: %s, want %s", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 )
@@ -167,4 +168,22 @@ func (f *fake) instead(text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.garbled = text
+}
+
+// What these tests tell the page has the members that attache's own answer has.
+func TestFixturesAreAnswers(t *testing.T) {
+	answer, err := os.Open("../../internal/admin/testdata/status.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Close()
+	var d document
+	strict := json.NewDecoder(answer)
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&d); err != nil {
+		t.Error(err)
+	}
+	if len(d.Tokens) == 0 || len(d.Routes) == 0 || len(d.Tokens[0].Marks) == 0 || d.Tokens[0].LastError == nil || len(d.Routes[0].Duration.Buckets) == 0 {
+		t.Errorf("the answer has not everything: %+v", d)
+	}
 }

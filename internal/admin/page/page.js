@@ -41,7 +41,7 @@ class Route {
   }
 
   show(r, time) {
-    if (this.answers.length && this.answers.at(-1).requests > r.requests) this.answers = []; // attache started anew
+    if (this.answers.length && this.answers.at(-1).requests > r.requests) this.answers = []; // counted anew
     this.answers.push({ ...r, time });
     if (this.answers.length > answers) this.answers.shift();
     const first = this.answers[0], seconds = (time - first.time) / 1000, buckets = r.duration.buckets;
@@ -171,7 +171,7 @@ function keyed(map, items, key, make, parent) {
   if (document.activeElement !== focused && focused.isConnected) focused.focus({ preventScroll: true });
 }
 
-let status = null, heard = 0, lost = false;
+let status, heard, lost;
 
 function take(answer) {
   heard = Date.now();
@@ -185,7 +185,7 @@ function take(answer) {
   keyed(rows, tokens, id, (t) => new Token(t, poll), $('token-list'));
   for (const t of tokens) rows.get(id(t)).show(t, answer.renew);
   troubled = new Set(tokens.filter((t) => trouble(t) > 0).map((t) => t.credential));
-  const way = (r) => `${r.name}\n${r.host}\n${r.path}`;
+  const way = (r) => `${answer.started}\n${r.name}\n${r.host}\n${r.path}`;
   keyed(ways, answer.routes, way, () => new Route(), $('route-list'));
   for (const r of answer.routes) ways.get(way(r)).show(r, ms(answer.now));
   const longest = Math.max(0, ...[...ways.values()].map((r) => r.answers.at(-1).time - r.answers[0].time));
@@ -237,7 +237,7 @@ function tick() {
   });
 }
 
-let asking = false, timer;
+let asking, timer;
 
 async function poll() {
   if (asking || document.hidden) return;
@@ -258,7 +258,7 @@ async function poll() {
 // ask returns what /api/status tells; null: it tells nothing.
 async function ask() {
   try {
-    const r = await fetch('/api/status', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+    const r = await fetch('/api/status', { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(5000) });
     return r.ok ? await r.json() : null;
   } catch {
     return null;

@@ -1,9 +1,9 @@
 // What a token is, and its row: its state, its life as a line, its last error, and renewal by hand.
-import { at, away, counts, disc, each, facts, h, hide, ms, name, now, phases, plural, put, s, say, set, shapes, sign, tag, tagged, tones } from './tools.js';
+import { at, away, counts, disc, each, facts, h, hide, ms, name, now, phases, plural, put, s, say, set, shapes, tag, tagged, tones } from './tools.js';
 
 const usable = (t) => t.phase === 'fresh' || t.phase === 'due' || (t.phase === 'blocked' && ms(t.expires) > now());
 
-// trouble is 0 for a token that is well, and the more the sooner somebody has to look.
+// trouble is 0 for a token that is well, and the more the sooner somebody has to look: the same tokens as in internal/top.
 export function trouble(t) {
   if (t.keyed) return t.phases.blocked > 0 ? 2 : t.failures > 0 ? 1 : 0;
   if (t.phase === 'expired' || (!usable(t) && (t.failures > 0 || t.required || t.waiters > 0))) return 3;
@@ -99,7 +99,7 @@ export class Token {
     this.failing = tag();
     this.meta = h('span', { class: 'meta', dir: 'auto' });
     this.facts = h('dl', { class: 'facts' });
-    this.error = h('div', { class: 'error', hidden: '' }, h('p', {}, h('b'), ' ', h('q', { dir: 'auto' })), h('p', { dir: 'auto' }), h('p'));
+    this.error = h('div', { class: 'error', hidden: '' }, h('p', {}, h('b'), ' ', h('q', { dir: 'auto' })), h('p', { dir: 'auto' }));
     this.button = h('button', { type: 'button' }, 'Renew now');
     this.button.onclick = () => this.renew(asked);
     this.life = t.keyed ? null : new Life();

@@ -134,10 +134,10 @@ func (term *Terminal) Screen() *Screen {
 }
 
 // Wait waits until the screen is as ok wants it, and returns it. It fails the test
-// after ten seconds.
+// after a minute, which programs may need on a busy machine.
 func (term *Terminal) Wait(what string, ok func(*Screen) bool) *Screen {
 	term.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		s := term.Screen()
 		if ok(s) {
 			return s
