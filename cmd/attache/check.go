@@ -93,7 +93,10 @@ func check(cmd *cobra.Command, names []string) ([]*config.Config, error) {
 
 // noFile is the error of a configuration that is not there.
 func noFile(name string) error {
-	return usagef("there is no file %s; name one with -c FILE", name)
+	if name == defaultConfig {
+		return usagef("there is no file %s here; name one with -c FILE", name)
+	}
+	return usagef("there is no file %s", name)
 }
 
 // loadConfig is [config.Load], and says what to do when there is no such file.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"attache/internal/config"
 	"attache/recipe"
@@ -12,6 +15,15 @@ import (
 
 // yamlFiles are the endings of configurations and recipes.
 func yamlFiles() []string { return []string{"yaml", "yml"} }
+
+// plainUsages takes the backquotes out of what flags say about themselves. They mark
+// the name of the value for help and manual pages; a shell would show them.
+func plainUsages(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+	for _, sub := range cmd.Commands() {
+		plainUsages(sub)
+	}
+}
 
 // filesEnding completes every argument with files of such endings, and folders.
 func filesEnding(endings ...string) cobra.CompletionFunc {

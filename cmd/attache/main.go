@@ -88,6 +88,9 @@ func signalCode(cause error) int {
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		plainUsages(root)
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -198,9 +201,12 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+// defaultConfig is the configuration of those who name none.
+const defaultConfig = "attache.yaml"
+
 // configFlag adds -c.
 func configFlag(cmd *cobra.Command) *string {
-	file := cmd.Flags().StringP("config", "c", "attache.yaml", "the configuration `FILE`")
+	file := cmd.Flags().StringP("config", "c", defaultConfig, "the configuration `FILE`")
 	_ = cmd.MarkFlagFilename("config", yamlFiles()...) // the flag exists
 	return file
 }

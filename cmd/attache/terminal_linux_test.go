@@ -112,7 +112,7 @@ func TestTopIsStopped(t *testing.T) {
 // TestMistakesOnATerminal: a mistake is broken between words, and its place stands
 // out, unless nobody wants colours.
 func TestMistakesOnATerminal(t *testing.T) {
-	const want = "$ attache\nattache: there is no file\n  no-such-configuration-file.yaml; name\n  one with -c FILE"
+	const want = "$ attache\nattache: there is no file\n  no-such-configuration-file.yaml"
 	for environment, styled := range map[string]bool{"X=": true, "NO_COLOR=1": false, "TERM=dumb": false} {
 		pty, cmd := onTerminal(t, 40, 10, []string{environment}, "check", "-c", "no-such-configuration-file.yaml")
 		if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != exitUsage {

@@ -136,7 +136,11 @@ func (t *trouble) darken(ctx context.Context, v *vendor, i int) {
 	for time.Since(start) < healLimit && sleep(ctx, 5*time.Millisecond) {
 		if stats := v.emu.Stats(); sum(stats.Issued) > issued {
 			t.update(i, func(in *incident) {
-				in.what += fmt.Sprintf(" for %d ms, %d logins failed", outage.Milliseconds(), sum(stats.LoginsTroubled)-before)
+				failed := "1 login"
+				if n := sum(stats.LoginsTroubled) - before; n != 1 {
+					failed = fmt.Sprintf("%d logins", n)
+				}
+				in.what += fmt.Sprintf(" for %d ms, %s failed", outage.Milliseconds(), failed)
 				in.healed = time.Since(start)
 			})
 			return

@@ -136,8 +136,10 @@ func TestFilter(t *testing.T) {
 		}
 	}
 	set("nothing like this", "all")
-	if got := eval[string](b, `document.querySelector('#no-tokens').innerText`); got != "None of 5 tokens passes the filter." {
-		t.Errorf("the page says %q", got)
+	for what, want := range map[string]string{"tokens": "None of 5 tokens passes the filter.", "routes": "None of 4 routes passes the filter.", "events": "None of 16 events passes the filter."} {
+		if got := eval[string](b, `document.querySelector('#no-`+what+`').innerText`); got != want {
+			t.Errorf("of %s the page says %q", what, got)
+		}
 	}
 	set("qiniu", "all")
 	f.send(event{"id": 30, "at": moment, "kind": "reloaded"}, event{"id": 31, "at": moment, "kind": "revoked", "credential": "qiniu", "token": "session"})

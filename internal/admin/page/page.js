@@ -114,7 +114,7 @@ function showEvents() {
   for (const node of items) hide(node, !passes(node.about));
   list.prepend(...items);
   while (list.childElementCount > mostEvents) list.lastElementChild.remove();
-  hide($('no-events'), list.childElementCount > 0);
+  orNone('events', list.querySelectorAll('.event:not([hidden])').length, list.childElementCount);
 }
 
 let source;
@@ -143,13 +143,18 @@ function filter() {
   const sift = (all, about) => all.map((x) => [x.node || x, passes(about(x))]).filter(([node, shown]) => { hide(node, !shown); return shown; }).length;
   const tokens = sift([...rows.values()], (t) => ({ bad: t.trouble > 0, text: t.text }));
   const routes = sift([...ways.values()], (r) => ({ bad: r.rising, credentials: r.credentials, text: r.text }));
-  sift([...$('event-list').children], (node) => node.about);
-  for (const [kind, n, all] of [['tokens', tokens, rows.size], ['routes', routes, ways.size]]) {
-    const none = $(`no-${kind}`);
-    hide(none, n > 0);
-    hide(none.previousElementSibling, n === 0);
-    put(none, all ? `None of ${plural(all, kind.slice(0, -1))} ${show === 'attention' && !words ? 'needs attention' : 'passes the filter'}.` : `There are no ${kind}.`);
-  }
+  const events = [...$('event-list').children];
+  orNone('tokens', tokens, rows.size);
+  orNone('routes', routes, ways.size);
+  orNone('events', sift(events, (node) => node.about), events.length);
+}
+
+// orNone says why there is nothing, in place of a list of which n are shown.
+function orNone(kind, n, all) {
+  const none = $(`no-${kind}`);
+  hide(none, n > 0);
+  hide(none.previousElementSibling, n === 0);
+  put(none, all ? `None of ${plural(all, kind.slice(0, -1))} ${show === 'attention' && !words ? 'needs attention' : 'passes the filter'}.` : `There are no ${kind}.`);
 }
 
 // ---- The whole
