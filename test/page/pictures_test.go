@@ -28,11 +28,11 @@ func TestPictures(t *testing.T) {
 		status document
 		events []event
 	}{
-		{"fresh-light", look{width: 1440, height: 860}, well(), happened()},
-		{"fresh-dark", look{width: 1440, height: 860, dark: true}, well(), happened()},
-		{"due-light", look{width: 1180, height: 620}, dueState(), happened()},
-		{"failing-light", look{width: 1180, height: 760}, failing(), happened()},
-		{"blocked-dark", look{width: 1180, height: 820, dark: true}, blocked(), happened()},
+		{"fresh-light", look{width: 1440, height: 960}, well(), happened()},
+		{"fresh-dark", look{width: 1440, height: 960, dark: true}, well(), happened()},
+		{"due-light", look{width: 1180, height: 664}, dueState(), happened()},
+		{"failing-light", look{width: 1180, height: 860}, failing(), happened()},
+		{"blocked-dark", look{width: 1180, height: 996, dark: true}, blocked(), happened()},
 		{"many-light", look{width: 1440, height: 900}, crowd(200), happened()},
 		{"phone-light", look{width: 360, height: 1100}, failing(), happened()},
 		{"phone-dark", look{width: 360, height: 1100, dark: true}, well(), happened()},
