@@ -36,12 +36,12 @@ func everything() document {
 
 func everyEvent() []event {
 	return append(happened(),
-		event{"id": 11, "at": ago(3 * 60e9), "kind": "login_failed", "credential": "qiniu", "token": "session", "class": "transient", "error": "login answered 502", "failures": 3, "next_attempt": in(52e9)},
-		event{"id": 12, "at": ago(2 * 60e9), "kind": "refused", "credential": "wechat", "token": "token", "signal": "status", "by": "wechat", "outcome": "over_budget"},
-		event{"id": 13, "at": ago(1 * 60e9), "kind": "store_failed", "credential": "wechat", "token": "token", "op": "save", "error": "i/o timeout"},
-		event{"id": 14, "at": ago(50e9), "kind": "revoked", "credential": "wechat", "token": "token"},
+		event{"id": 11, "at": ago(3 * 60e9), "kind": "login_failed", "credential": "qiniu", "token": "access", "class": "transient", "error": "login answered 502", "failures": 3, "next_attempt": in(52e9)},
+		event{"id": 12, "at": ago(2 * 60e9), "kind": "refused", "credential": "wechat", "token": "channel", "signal": "status", "by": "wechat", "outcome": "over_budget"},
+		event{"id": 13, "at": ago(1 * 60e9), "kind": "store_failed", "credential": "wechat", "token": "channel", "op": "save", "error": "i/o timeout"},
+		event{"id": 14, "at": ago(50e9), "kind": "revoked", "credential": "wechat", "token": "channel"},
 		event{"id": 15, "at": ago(40e9), "kind": "reload_failed", "error": "attache.yaml:1:1: no"},
-		event{"id": 16, "at": ago(30e9), "kind": "of the future", "credential": "wechat", "token": "token"})
+		event{"id": 16, "at": ago(30e9), "kind": "of the future", "credential": "wechat", "token": "channel"})
 }
 
 // WCAG 2.2, 1.4.3 and 1.4.11: texts differ from their background by 4.5 at least,

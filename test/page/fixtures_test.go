@@ -113,18 +113,18 @@ func well() document {
 			{Credential: "openim", Token: "user", Recipe: "openim", Required: true, Phase: "fresh", Generation: 2,
 				Issued: ago(26 * time.Hour), Due: in(46 * 24 * time.Hour), NextAttempt: in(46 * 24 * time.Hour), Expires: in(88 * 24 * time.Hour),
 				Marks: []mark{{ago(26 * time.Hour), "logged_in", ""}}},
-			{Credential: "qiniu", Token: "session", Recipe: "qiniu-im", Required: true, Phase: "fresh", Generation: 14,
+			{Credential: "qiniu", Token: "access", Recipe: "qiniu-im", Required: true, Phase: "fresh", Generation: 14,
 				Issued: ago(43 * time.Minute), Due: in(57 * time.Minute), NextAttempt: in(57 * time.Minute), Expires: in(77 * time.Minute),
 				Marks: []mark{{ago(55 * time.Minute), "refused", "renewed"}, {ago(43 * time.Minute), "refused", "renewed"}, {ago(42*time.Minute + 50*time.Second), "logged_in", ""}, {ago(19 * time.Minute), "renewed", ""}}},
-			{Credential: "wechat", Token: "token", Recipe: "jiguang-ums", Required: true, Phase: "fresh", Generation: 3,
+			{Credential: "wechat", Token: "channel", Recipe: "jiguang-ums", Required: true, Phase: "fresh", Generation: 3,
 				Issued: ago(74 * time.Minute), Due: in(22*time.Minute + 10*time.Second), NextAttempt: in(22 * time.Minute), Expires: in(46 * time.Minute),
 				Marks: []mark{{ago(74 * time.Minute), "logged_in", ""}, {ago(34 * time.Minute), "adopted", ""}}},
 		},
 		Routes: []route{
-			traffic("wechat", "/wechat/", "https://api.ums.jiguang.cn/wechat", "wechat", 182340, 0.041),
-			traffic("qiniu", "/qiniu/", "https://im.qiniuapi.com", "qiniu", 51022, 0.018),
-			traffic("aicc", "/aicc/", "https://service.besclouds.com/apiaccess/ccmessaging", "aicc", 9130, 0.094),
-			traffic("openim", "/openim/", "https://im.example.com:10002", "openim", 7, 0.0042),
+			traffic("wechat", "/wechat", "https://api.weixin.qq.com", "wechat", 182340, 0.041),
+			traffic("qiniu", "/qiniu", "https://api.maximtop.com", "qiniu", 51022, 0.018),
+			traffic("aicc", "/aicc", "https://service.besclouds.com/apiaccess/ccmessaging", "aicc", 9130, 0.094),
+			traffic("openim", "/openim", "http://openim-api:10002", "openim", 7, 0.0042),
 		},
 	}
 }
@@ -172,13 +172,13 @@ func (d *document) serveMore(perSecond ...int) {
 func happened() []event {
 	return []event{
 		{"id": 1, "at": ago(84 * time.Minute), "kind": "logged_in", "credential": "aicc", "token": "access", "generation": 8, "expires": ago(24 * time.Minute), "took_ms": 212},
-		{"id": 2, "at": ago(74 * time.Minute), "kind": "logged_in", "credential": "wechat", "token": "token", "generation": 2, "expires": in(46 * time.Minute), "took_ms": 88},
+		{"id": 2, "at": ago(74 * time.Minute), "kind": "logged_in", "credential": "wechat", "token": "channel", "generation": 2, "expires": in(46 * time.Minute), "took_ms": 88},
 		{"id": 3, "at": ago(52 * time.Minute), "kind": "reloaded", "file": "/etc/attache/attache.yaml"},
-		{"id": 4, "at": ago(43 * time.Minute), "kind": "refused", "credential": "qiniu", "token": "session", "signal": "body", "by": "qiniu", "outcome": "renewed"},
-		{"id": 5, "at": ago(42*time.Minute + 50*time.Second), "kind": "logged_in", "credential": "qiniu", "token": "session", "generation": 14, "expires": in(77 * time.Minute), "took_ms": 141},
-		{"id": 6, "at": ago(34 * time.Minute), "kind": "adopted", "credential": "wechat", "token": "token", "generation": 3, "expires": in(46 * time.Minute)},
+		{"id": 4, "at": ago(43 * time.Minute), "kind": "refused", "credential": "qiniu", "token": "access", "signal": "body", "by": "qiniu", "outcome": "renewed"},
+		{"id": 5, "at": ago(42*time.Minute + 50*time.Second), "kind": "logged_in", "credential": "qiniu", "token": "access", "generation": 14, "expires": in(77 * time.Minute), "took_ms": 141},
+		{"id": 6, "at": ago(34 * time.Minute), "kind": "adopted", "credential": "wechat", "token": "channel", "generation": 3, "expires": in(46 * time.Minute)},
 		{"id": 7, "at": ago(31 * time.Minute), "kind": "logged_in", "credential": "aicc", "token": "access", "generation": 9, "expires": in(29 * time.Minute), "took_ms": 198},
-		{"id": 8, "at": ago(19 * time.Minute), "kind": "renewed", "credential": "qiniu", "token": "session", "generation": 14, "expires": in(77 * time.Minute)},
+		{"id": 8, "at": ago(19 * time.Minute), "kind": "renewed", "credential": "qiniu", "token": "access", "generation": 14, "expires": in(77 * time.Minute)},
 		{"id": 9, "at": ago(11 * time.Minute), "kind": "evicted", "credential": "aicc", "token": "messaging"},
 		{"id": 10, "at": ago(4 * time.Minute), "kind": "refused", "credential": "aicc", "token": "messaging", "signal": "status", "by": "aicc", "outcome": "stale"},
 	}

@@ -49,7 +49,7 @@ func TestTabReachesEverything(t *testing.T) {
 			stops = append(stops, at.What)
 		}
 		want := []string{"Skip to the tokens", "all", "Filter tokens, routes and events by text", "Tokens", "Routes", "Events",
-			"Renew now: aicc.access", "Renew now: qiniu.session", "Renew now: openim.user", "Renew now: wechat.token", "Latest events, newest first"}
+			"Renew now: aicc.access", "Renew now: qiniu.access", "Renew now: openim.user", "Renew now: wechat.channel", "Latest events, newest first"}
 		if !slices.Equal(stops, want) {
 			t.Errorf("width %d: Tab leads through\n%q, want\n%q", width, stops, want)
 		}
@@ -101,8 +101,8 @@ func TestFocusStaysWhenRowsMove(t *testing.T) {
 	b := open(t, f.URL, look{})
 	eval[any](b, `[...document.querySelectorAll('.token button')].at(-1).focus(), null`)
 	f.change(func(d *document) { d.Tokens[4] = blocked().Tokens[4] })
-	b.until(`document.querySelector('.token h3').textContent === 'wechat.token'`)
-	if at := eval[focus](b, focused); at.What != "Renew now: wechat.token" {
+	b.until(`document.querySelector('.token h3').textContent === 'wechat.channel'`)
+	if at := eval[focus](b, focused); at.What != "Renew now: wechat.channel" {
 		t.Errorf("the focus went to %q", at.What)
 	}
 }

@@ -125,7 +125,7 @@ func TestFilter(t *testing.T) {
 		{"", "all", "5 4 16"},
 		{"", "attention", "2 2 11"}, // the events of aicc and qiniu, and those that are bad
 		{"qiniu", "all", "1 1 4"},
-		{"QINIU  session", "attention", "1 0 4"},
+		{"QINIU  access", "attention", "1 0 4"},
 		{"502", "all", "1 0 1"},
 		{"expired", "all", "1 0 0"},
 		{"nothing like this", "all", "0 0 0"},
@@ -142,7 +142,7 @@ func TestFilter(t *testing.T) {
 		}
 	}
 	set("qiniu", "all")
-	f.send(event{"id": 30, "at": moment, "kind": "reloaded"}, event{"id": 31, "at": moment, "kind": "revoked", "credential": "qiniu", "token": "session"})
+	f.send(event{"id": 30, "at": moment, "kind": "reloaded"}, event{"id": 31, "at": moment, "kind": "revoked", "credential": "qiniu", "token": "access"})
 	b.until(shown + ` === '1 1 5'`)
 	set("", "attention")
 	f.change(func(d *document) { *d = well() })

@@ -109,7 +109,7 @@ func TestPageTells(t *testing.T) {
 func TestTroubleComesFirst(t *testing.T) {
 	b := open(t, serve(t, blocked()).URL, look{})
 	got := eval[[]string](b, `[...document.querySelectorAll('h3')].map((x) => x.textContent)`)
-	want := "openim.user wechat.token aicc.access aicc.messaging qiniu.session"
+	want := "openim.user wechat.channel aicc.access aicc.messaging qiniu.access"
 	if strings.Join(got, " ") != want {
 		t.Errorf("the order is %q, want %s", got, want)
 	}

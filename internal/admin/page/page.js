@@ -58,7 +58,7 @@ class Route {
       set(node, 'class', r[key] === 0 ? 'zero' : rising ? 'rising' : null);
       put(node, r[key].toLocaleString('en-GB') + (rising ? ' ↑' : ''));
     });
-    this.rising = r.errors > first.errors || r.unavailable > first.unavailable;
+    this.bad = r.errors > first.errors || r.unavailable > first.unavailable;
     this.text = [r.name, r.host, r.path, r.upstream, ...r.credentials].join(' ').toLowerCase();
   }
 }
@@ -111,10 +111,9 @@ function showEvents() {
     return node;
   });
   arrived = [];
-  for (const node of items) hide(node, !passes(node.about));
   list.prepend(...items);
   while (list.childElementCount > mostEvents) list.lastElementChild.remove();
-  orNone('events', list.querySelectorAll('.event:not([hidden])').length, list.childElementCount);
+  sift('event', [...list.children]);
 }
 
 let source;
@@ -140,21 +139,17 @@ function passes({ bad, credential, credentials, text }) {
 }
 
 function filter() {
-  const sift = (all, about) => all.map((x) => [x.node || x, passes(about(x))]).filter(([node, shown]) => { hide(node, !shown); return shown; }).length;
-  const tokens = sift([...rows.values()], (t) => ({ bad: t.trouble > 0, text: t.text }));
-  const routes = sift([...ways.values()], (r) => ({ bad: r.rising, credentials: r.credentials, text: r.text }));
-  const events = [...$('event-list').children];
-  orNone('tokens', tokens, rows.size);
-  orNone('routes', routes, ways.size);
-  orNone('events', sift(events, (node) => node.about), events.length);
+  sift('token', [...rows.values()]);
+  sift('route', [...ways.values()]);
+  sift('event', [...$('event-list').children]);
 }
 
-// orNone says why there is nothing, in place of a list of which n are shown.
-function orNone(kind, n, all) {
-  const none = $(`no-${kind}`);
+// sift shows what passes, or says that nothing does.
+function sift(kind, all) {
+  const n = all.filter((x) => { const shown = passes(x.about || x); hide(x.node || x, !shown); return shown; }).length, none = $(`no-${kind}s`);
   hide(none, n > 0);
   hide(none.previousElementSibling, n === 0);
-  put(none, all ? `None of ${plural(all, kind.slice(0, -1))} ${show === 'attention' && !words ? 'needs attention' : 'passes the filter'}.` : `There are no ${kind}.`);
+  put(none, all.length ? `None of ${plural(all.length, kind)} ${show === 'attention' && !words ? 'needs attention' : 'passes the filter'}.` : `There are no ${kind}s.`);
 }
 
 // ---- The whole

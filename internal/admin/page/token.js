@@ -113,7 +113,7 @@ export class Token {
 
   show(t, mayRenew) {
     this.t = t;
-    this.trouble = trouble(t);
+    this.bad = trouble(t) > 0;
     put(this.title.firstChild, t.credential);
     put(this.title.lastChild, `.${t.token}`);
     set(this.title, 'title', name(t));
@@ -123,7 +123,7 @@ export class Token {
     tagged(this.failing, 'failing', t.failures > 1 ? `failing ${t.failures}×` : 'failing');
     put(this.meta, t.keyed ? t.recipe : `${t.recipe} · ${t.generation ? `generation ${t.generation}` : 'no token yet'}`);
     set(this.node, 'data-phase', t.keyed ? null : t.phase);
-    set(this.node, 'data-trouble', this.trouble > 0 ? '' : null);
+    set(this.node, 'data-trouble', this.bad ? '' : null);
     hide(this.button, !mayRenew || t.keyed);
     this.text = [name(t), t.recipe, t.phase, t.failures ? 'failing' : '', t.last_error ? `${t.last_error.class} ${t.last_error.text}` : '']
       .join(' ').toLowerCase();
