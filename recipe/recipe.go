@@ -93,6 +93,22 @@ func PresetNames() []string {
 	return names
 }
 
+// PresetHint is what to say behind a name that no built-in recipe has: the one that
+// is likely meant, those of the family that has this name, or "".
+func PresetHint(name string) string {
+	var family []string
+	names := PresetNames()
+	for _, n := range names {
+		if strings.HasPrefix(n, name+"/") {
+			family = append(family, n)
+		}
+	}
+	if len(family) > 1 {
+		return "; there are " + strings.Join(family, ", ")
+	}
+	return yamldoc.DidYouMean(name, names)
+}
+
 // PresetSource returns the YAML text of the built-in recipe of that name.
 func PresetSource(name string) ([]byte, bool) {
 	data, err := presets.FS.ReadFile(name + ".yaml")

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"attache/internal/terminal"
-	"attache/internal/yamldoc"
 	"attache/recipe"
 )
 
@@ -37,7 +36,7 @@ func listRecipes(cmd *cobra.Command, _ []string) error {
 func showRecipe(cmd *cobra.Command, args []string) error {
 	source, ok := recipe.PresetSource(args[0])
 	if !ok {
-		hint := yamldoc.DidYouMean(args[0], recipe.PresetNames())
+		hint := recipe.PresetHint(args[0])
 		if hint == "" {
 			hint = "; attache recipes lists them"
 		}

@@ -19,7 +19,7 @@ func (l *loader) recipe(v yamldoc.Value) *recipe.Recipe {
 		return r
 	}
 	if !looksLikeFile(text) {
-		hint := yamldoc.DidYouMean(text, recipe.PresetNames())
+		hint := recipe.PresetHint(text)
 		if hint == "" {
 			hint = "; a path to a recipe file ends in .yaml, and `attache recipes` lists the built-in ones"
 		}
