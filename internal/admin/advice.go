@@ -8,13 +8,14 @@ func advice(p refresher.PoolStatus) string {
 	s := p.Single
 	usable := s.Phase == refresher.Fresh || s.Phase == refresher.Due
 	command := "`attache token " + p.Credential + "`"
+	const mended = "A changed file or configuration is tried at once, a changed environment after a restart; "
 	switch {
 	case s.Class == refresher.Permanent && s.Generation > 0:
 		return "This login was good before and is refused for good now: look whether the vendor changed or withdrew the secret. " +
-			"A changed file or configuration is tried at once; " + command + " shows a login step by step."
+			mended + command + " shows a login step by step."
 	case s.Class == refresher.Permanent:
 		return "This login was refused for good: compare its parameters with what the vendor gave you. " +
-			"A changed file or configuration is tried at once; " + command + " shows a login step by step."
+			mended + command + " shows a login step by step."
 	case s.Class == refresher.Throttled:
 		return "The vendor asks for patience, and attache waits until the next attempt. " +
 			"If this comes back, look for others that log in with the same account, or have replicas share a store."

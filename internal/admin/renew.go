@@ -23,6 +23,10 @@ func (a *Admin) renew(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
+	if !q.Has("credential") || !q.Has("token") {
+		text(w, http.StatusBadRequest, "say which token: /-/renew?credential=NAME&token=NAME\n")
+		return
+	}
 	err := a.cfg.Renew(q.Get("credential"), q.Get("token"))
 	switch {
 	case errors.Is(err, ErrNoToken):

@@ -37,8 +37,8 @@ func TestRenew(t *testing.T) {
 		{"/-/renew?credential=im&token=user", 202, "renewing\n"},
 		{"/-/renew?credential=users&token=t", 409, "one for each user"},
 		{"/-/renew?credential=nobody&token=t", 404, "no such token"},
-		{"/-/renew", 404, "no such token"},
-		{"/-/renew?credential=%zz", 404, "no such token"},
+		{"/-/renew", 400, "say which token"},
+		{"/-/renew?credential=%zz", 400, "say which token"},
 	} {
 		r := httptest.NewRequest("POST", tt.target, nil)
 		r.RemoteAddr = "127.0.0.1:5000"
@@ -48,7 +48,7 @@ func TestRenew(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d with %q", tt.target, w.Code, w.Body, tt.code, tt.text)
 		}
 	}
-	if got := strings.Join(*asked, " "); got != "im.user users.t nobody.t . ." {
+	if got := strings.Join(*asked, " "); got != "im.user users.t nobody.t" {
 		t.Errorf("asked for %s", got)
 	}
 	if w := ask(h, "GET", "/-/renew?credential=im&token=user"); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "POST" {
