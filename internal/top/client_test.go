@@ -83,6 +83,7 @@ func TestUselessAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const began = `{"now": "2026-01-01T00:00:00Z", "started": "2026-01-01T00:00:00Z", `
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		want   string
@@ -104,6 +105,15 @@ func TestUselessAnswers(t *testing.T) {
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			io.Copy(w, io.LimitReader(zeros{}, 2*answerSize))
 		}, "its answer is longer than 16 MiB"},
+		"a list without end": {says(began + `"tokens": [` + strings.Repeat("{},", 10_000) + "{}]}"),
+			"what answers there is no attache: a list has more than 10000 elements"},
+		"a list in a list": {says(began + `"tokens": [{"marks": [` + strings.Repeat("{},", 100) + "{}]}]}"),
+			"what answers there is no attache: a list has more than 100 elements"},
+		"routes":         {says(began + `"routes": [` + strings.Repeat("{},", 10_000) + "{}]}"), "what answers there is no attache: a list has more than 10000 elements"},
+		"buckets":        {says(began + `"routes": [{"duration": {"buckets": [` + strings.Repeat("{},", 100) + "{}]}}]}"), "what answers there is no attache: a list has more than 100 elements"},
+		"a list of else": {says(began + `"tokens": [0, 0]}`), "what answers there is no attache: json: cannot unmarshal number into Go struct field status.tokens of type top.token"},
+		"no list":        {says(began + `"tokens": 0}`), "what answers there is no attache: a list is none"},
+		"no lists":       {says(began + `"tokens": null, "routes": []}`), ""},
 		"long header": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X", strings.Repeat("x", 100<<10))
 		}, "net/http: HTTP/1.x transport connection broken: net/http: server response headers exceeded 65536 bytes; aborted"},
@@ -124,6 +134,18 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// TestPhasesAreFew: words that are no phase take no room.
+func TestPhasesAreFew(t *testing.T) {
+	s, err := newClient(fake(t, says(`{"now": "2026-01-01T00:00:00Z", "started": "2026-01-01T00:00:00Z",
+		"tokens": [{"phases": {"x": 1, "y": 2, "fresh": 3, "blocked": 4, "z": 5, "u": 6}}]}`))).ask(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := s.Tokens[0].Phases; len(p) != 5 || p["fresh"] != 3 || p["blocked"] != 4 || p["x"] != 0 {
+		t.Errorf("the phases are %v", p)
+	}
 }
 
 // TestSlowAnswers: an answer that does not come in time is given up, as is one that

@@ -1,7 +1,10 @@
 package top
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,22 +32,22 @@ type status struct {
 		Live     bool `json:"live"`
 		Draining bool `json:"draining"`
 	} `json:"health"`
-	Tokens []token `json:"tokens"`
-	Routes []route `json:"routes"`
+	Tokens many[token] `json:"tokens"`
+	Routes many[route] `json:"routes"`
 }
 
 // token is one token of one credential. A keyed one has instances and phases in
 // the place of what follows them.
 type token struct {
-	Credential text           `json:"credential"`
-	Token      text           `json:"token"`
-	Required   bool           `json:"required"`
-	Keyed      bool           `json:"keyed"`
-	Waiters    int            `json:"waiters"`
-	Failures   int            `json:"failures"`
-	Marks      []mark         `json:"marks"`
-	Instances  int            `json:"instances"`
-	Phases     map[string]int `json:"phases"`
+	Credential text      `json:"credential"`
+	Token      text      `json:"token"`
+	Required   bool      `json:"required"`
+	Keyed      bool      `json:"keyed"`
+	Waiters    int       `json:"waiters"`
+	Failures   int       `json:"failures"`
+	Marks      few[mark] `json:"marks"`
+	Instances  int       `json:"instances"`
+	Phases     phases    `json:"phases"`
 
 	Phase       text      `json:"phase"`
 	Generation  uint64    `json:"generation"`
@@ -78,13 +81,69 @@ type route struct {
 
 // histogram counts requests by how many seconds they took at most.
 type histogram struct {
-	Count   uint64   `json:"count"`
-	Buckets []bucket `json:"buckets"`
+	Count   uint64      `json:"count"`
+	Buckets few[bucket] `json:"buckets"`
 }
 
 type bucket struct {
 	LE    float64 `json:"le"`
 	Count uint64  `json:"count"`
+}
+
+// phases counts users by the phases of their tokens. Other words are left out.
+type phases map[string]int
+
+// UnmarshalJSON takes a JSON object.
+func (p *phases) UnmarshalJSON(data []byte) error {
+	var known struct{ Blocked, Expired, Fresh, Due, Empty int }
+	err := json.Unmarshal(data, &known)
+	*p = phases{"blocked": known.Blocked, "expired": known.Expired, "fresh": known.Fresh, "due": known.Due, "empty": known.Empty}
+	return err
+}
+
+// Lists are bounded: each two bytes of an answer can be an element, which takes
+// hundreds here.
+type (
+	many[T any] []T // tokens, routes
+	few[T any]  []T // what there is of one of them
+)
+
+// UnmarshalJSON takes a JSON array.
+func (l *many[T]) UnmarshalJSON(data []byte) (err error) {
+	*l, err = elements[T](data, 10_000)
+	return err
+}
+
+// UnmarshalJSON takes a JSON array.
+func (l *few[T]) UnmarshalJSON(data []byte) (err error) {
+	*l, err = elements[T](data, 100)
+	return err
+}
+
+// elements reads an array of at most so many. It stops at the first one that is
+// wrong.
+func elements[T any](data []byte, most int) ([]T, error) {
+	var list []T
+	d := json.NewDecoder(bytes.NewReader(data))
+	switch start, err := d.Token(); {
+	case err != nil:
+		return nil, err
+	case start == nil: // null
+		return nil, nil
+	case start != json.Delim('['):
+		return nil, errors.New("a list is none")
+	}
+	for d.More() {
+		var one T
+		if len(list) == most {
+			return nil, fmt.Errorf("a list has more than %d elements", most)
+		}
+		if err := d.Decode(&one); err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
 }
 
 // text is a text of an answer as it may reach a terminal, and not too long: one

@@ -12,11 +12,15 @@ const windowLength = 10
 // window keeps the last answers, oldest first.
 type window struct{ answers []*status }
 
-// add takes the next answer. After a restart of attache what came before counts
+// add takes the next answer, and of the one before, which must not be shown any
+// more, all but its tokens. After a restart of attache what came before counts
 // no longer.
 func (w *window) add(s *status) {
 	if n := len(w.answers); n > 0 && (!w.answers[n-1].Started.Equal(s.Started) || !s.Now.After(w.answers[n-1].Now)) {
 		w.answers = nil
+	}
+	if n := len(w.answers); n > 0 {
+		w.answers[n-1].Tokens = nil // only routes are compared with what they were
 	}
 	w.answers = append(w.answers, s)
 	if len(w.answers) > windowLength+1 {

@@ -12,7 +12,7 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 func TestWindow(t *testing.T) {
 	var w window
 	at := func(n int) *status {
-		return &status{Started: noon, Now: noon.Add(time.Duration(n) * time.Second)}
+		return &status{Started: noon, Now: noon.Add(time.Duration(n) * time.Second), Tokens: []token{{}}, Routes: []route{{}}}
 	}
 	for n := 1; n <= 30; n++ {
 		w.add(at(n))
@@ -20,6 +20,8 @@ func TestWindow(t *testing.T) {
 		switch first := w.first(); {
 		case n == 1 && first != nil, n > 1 && (first == nil || !first.Now.Equal(at(want).Now)):
 			t.Errorf("after %d answers the first is %v", n, first)
+		case n > 1 && (first.Tokens != nil || first.Routes == nil):
+			t.Errorf("after %d answers %v is kept of the first", n, first)
 		}
 	}
 	w.add(at(30)) // the clock stands still
