@@ -354,6 +354,10 @@ func (in *Instance) renewNow() bool {
 	}
 	asked := !in.outdated
 	in.outdated = true
-	in.unblock()
+	if in.lastErr != nil && in.lastErr.Class == Throttled {
+		in.plan() // with or without a number, the upstream asked for patience
+	} else {
+		in.unblock()
+	}
 	return asked
 }

@@ -25,6 +25,7 @@ func TestRenewNowFloodsNobody(t *testing.T) {
 		{"a bound of the hour", rt.OK("a", 100*time.Hour), refresher.Policy{MaxPerHour: 4}, 4, time.Second},
 		{"a login that fails", rt.Fail(refresher.Permanent), refresher.Policy{MinInterval: 20 * time.Second}, 5, 20 * time.Second},
 		{"a vendor that asks for patience", rt.Busy(40 * time.Second), refresher.Policy{}, 3, 40 * time.Second},
+		{"a vendor that asks for patience and not for how much", rt.Fail(refresher.Throttled), refresher.Policy{}, 7, 800 * time.Millisecond},
 		{"the same value", rt.OK("a", 100*time.Hour), refresher.Policy{MinInterval: 20 * time.Second, SameValueBacksOff: true}, 5, 20 * time.Second},
 	}
 	for _, tt := range tests {
