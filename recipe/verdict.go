@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"attache/internal/secret"
@@ -219,15 +220,16 @@ func usualMessages() []extractor {
 var jwtText = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
 
 // scrub makes a text that may be shown of one that came from anywhere: no
-// secret of this login, one line, at most limit bytes. A secret that is cut in
-// two at the end is still recognised, see [secret.Scrub].
+// secret of this login, one line, at most limit bytes, and nothing that a terminal
+// would obey or that turns the direction of text. A secret that is cut in two at the
+// end is still recognised, see [secret.Scrub].
 func (a *attempt) scrub(text string, limit int) string {
 	text = a.scrubLines(text)
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
+		if unicode.IsGraphic(r) {
+			return r
 		}
-		return r
+		return ' '
 	}, text)
 	return secret.Scrub(strings.TrimSpace(text), limit) // cuts
 }

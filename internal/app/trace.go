@@ -114,7 +114,7 @@ func (t *tracer) login(ctx context.Context, c *recipe.Credential, name string, p
 		return refresher.Token{}, fmt.Errorf("log in for %s.%s: %w", c.Name(), name, err)
 	}
 	if t.cfg.Reveal {
-		fmt.Fprintf(t.w, "the token: %s\n\n", token.Value.Reveal())
+		fmt.Fprintf(t.w, "the token: %s\n\n", t.revealed(token.Value.Reveal()))
 	}
 	t.tokens[id] = token
 	return token, nil
@@ -149,7 +149,9 @@ func (t *tracer) show(fields []exchange.Field) {
 	secrets = append(secrets, t.program.Secrets()...)
 	for _, f := range fields {
 		value := f.Value
-		if !t.cfg.Reveal {
+		if t.cfg.Reveal {
+			value = t.revealed(value)
+		} else {
 			value = terminal.Clean(secret.Scrub(value, 0, secrets...))
 		}
 		note := ""
@@ -158,6 +160,15 @@ func (t *tracer) show(fields []exchange.Field) {
 		}
 		fmt.Fprintf(t.w, "%-6s %s: %s%s\n", f.In, f.Name, strings.TrimSpace(value), note)
 	}
+}
+
+// revealed is a value as it is, but for what a terminal would obey: a vendor may
+// send that in a token.
+func (t *tracer) revealed(value string) string {
+	if terminal.Is(t.w) {
+		return terminal.Clean(value)
+	}
+	return value
 }
 
 func tokenProgram(c *recipe.Credential, name string) (*recipe.TokenProgram, error) {
