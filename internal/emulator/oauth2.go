@@ -215,5 +215,8 @@ func oauth2JWT(c *call, token, issuer string) (subject, wrong string) {
 			return "", moment + " is wrong"
 		}
 	}
-	return jwtClaim(claims, "sub"), ""
+	if subject = jwtClaim(claims, "sub"); len(subject) > oauth2Longest {
+		return "", "sub is too long"
+	}
+	return subject, ""
 }

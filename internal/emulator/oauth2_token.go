@@ -12,7 +12,9 @@ import (
 const (
 	oauth2JWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	oauth2Exchange  = "urn:ietf:params:oauth:grant-type:token-exchange"
-	oauth2TypeOf    = "urn:ietf:params:oauth:token-type:access_token"
+	// oauth2Longest bounds what of a request is kept with a token, in bytes.
+	oauth2Longest = 1000
+	oauth2TypeOf  = "urn:ietf:params:oauth:token-type:access_token"
 )
 
 // oauth2Token answers the token endpoint for a client that is known.
@@ -20,6 +22,9 @@ func oauth2Token(c *call, f map[string]string, rep *reply) (wrong string) {
 	g := &grant{owner: owner{"access", OAuth2ClientID}, scope: f["scope"]}
 	// Words of RFC 6749 section 3.3, with a space between two.
 	last := rune(' ')
+	if len(g.scope) > oauth2Longest {
+		return "invalid_scope it is too long"
+	}
 	for _, r := range g.scope + " " {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' || r == ' ' && last == ' ' && g.scope != "" {
 			return "invalid_scope it is malformed"
