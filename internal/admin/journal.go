@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"attache/internal/exchange"
 	"attache/refresher"
 )
 
@@ -13,6 +14,8 @@ import (
 const (
 	maxEvents = 200
 	maxMarks  = 24 // of each token
+	// maxRefusals is how many different ones of a token are told apart.
+	maxRefusals = 100
 )
 
 // Journal remembers what happened of late: the last events, and the last ones of
@@ -47,9 +50,16 @@ type happening struct {
 
 // trail is what is kept of one token.
 type trail struct {
-	marks   []mark
-	refusal refresher.Event // the last one
-	refused time.Time       // when that was
+	marks    []mark
+	refusals map[refusal]time.Time // when one was taken down last
+}
+
+// refusal is what one says.
+type refusal struct {
+	generation uint64
+	outcome    refresher.Rejection
+	by         string
+	signal     exchange.Signal
 }
 
 type mark struct {
@@ -185,15 +195,18 @@ func (t *trail) add(m mark) {
 	t.marks = append(t.marks, m)
 }
 
-// news reports whether a refusal says something that the one before did not say
-// within the last second.
+// news reports whether a refusal says something that none said within the last
+// second: several routes may be refused with one token, in turns.
 func (t *trail) news(ev refresher.Event, now time.Time) bool {
-	last := t.refusal
-	if now.Sub(t.refused) < time.Second && !now.Before(t.refused) && ev.Generation == last.Generation &&
-		ev.Rejection == last.Rejection && ev.By == last.By && ev.Signal == last.Signal {
+	what := refusal{ev.Generation, ev.Rejection, ev.By, ev.Signal}
+	last, known := t.refusals[what]
+	if known && now.Sub(last) < time.Second && !now.Before(last) {
 		return false
 	}
-	t.refusal, t.refused = ev, now
+	if t.refusals == nil || !known && len(t.refusals) == maxRefusals {
+		t.refusals = map[refusal]time.Time{}
+	}
+	t.refusals[what] = now
 	return true
 }
 

@@ -83,11 +83,27 @@ func TestRefusalsThatSayTheSame(t *testing.T) {
 			count(4+2*i, "another refusal")
 		}
 		refuse(same)
-		count(11, "after others")
+		count(10, "after others")
 		time.Sleep(time.Second)
 		refuse(same)
-		count(12, "a second later")
+		count(11, "a second later")
+		time.Sleep(time.Second)
+		for i := range 1000 {
+			refuse(func(ev *refresher.Event) { ev.By, ev.Signal = fmt.Sprint("r", i%3), exchange.Signal(i%2) })
+		}
+		count(17, "a storm of three routes")
 	})
+}
+
+// What is remembered of refusals is bounded.
+func TestRefusalsOfManyKinds(t *testing.T) {
+	j := NewJournal()
+	for i := range uint64(10 * maxRefusals) {
+		j.Observe(refresher.Event{Kind: refresher.Refused, Credential: "c", Token: "t", Generation: i})
+	}
+	if n := len(j.trails[tokenName{"c", "t"}].refusals); n == 0 || n > maxRefusals {
+		t.Errorf("%d are remembered", n)
+	}
 }
 
 // However many tokens come and go, marks are kept of those in service.
