@@ -345,19 +345,28 @@ func (in *Instance) renew() {
 	in.unblock()
 }
 
+// byHand is the By of the budget of [Pool.RenewNow].
+const byHand = "renewal by hand"
+
 // renewNow is [Pool.RenewNow] of one instance.
-func (in *Instance) renewNow() bool {
+func (in *Instance) renewNow() (asked bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.running {
-		return false
+	now := time.Now()
+	// With or without a number: an upstream that throttles asked for patience.
+	patient := in.lastErr != nil && (in.lastErr.Class == Throttled || in.lastErr.RetryAfter > 0)
+	switch {
+	case in.running, in.outdated && (patient || !in.notUntil.After(now)):
+		return false, nil // there is nothing to be had that does not come by itself
+	case !in.budget(byHand).bucket.take(now):
+		return false, ErrTooOften
 	}
-	asked := !in.outdated
+	asked = !in.outdated
 	in.outdated = true
-	if in.lastErr != nil && in.lastErr.Class == Throttled {
-		in.plan() // with or without a number, the upstream asked for patience
+	if patient {
+		in.plan()
 	} else {
 		in.unblock()
 	}
-	return asked
+	return asked, nil
 }

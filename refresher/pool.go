@@ -1,8 +1,10 @@
 package refresher
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -232,18 +234,24 @@ func (p *Pool) Renew() {
 	}
 }
 
+// ErrTooOften says that renewal was asked for as often as refusals may cause it.
+var ErrTooOften = errors.New("renewal was asked for too often; five times are possible, and then once in 30 seconds")
+
 // RenewNow is Renew at somebody's wish, without anything having changed. While a
 // login runs, whose token is new enough, it asks for nothing; however often it is
 // called, MinInterval and MaxPerHour are kept, and so is the patience that an
-// upstream asked for. It reports whether a login is to come that was not before.
-func (p *Pool) RenewNow() bool {
-	asked := false
+// upstream asked for. It has a budget as the refusals of a route have one, beyond
+// which it does nothing and returns [ErrTooOften]. It reports whether a login is to
+// come that was not before.
+func (p *Pool) RenewNow() (asked bool, err error) {
 	if p.inService.Load() {
 		for _, in := range p.instances() {
-			asked = in.renewNow() || asked
+			one, often := in.renewNow()
+			asked = one || asked
+			err = cmp.Or(err, often)
 		}
 	}
-	return asked
+	return asked, err
 }
 
 // identity names an instance in the process: a hash of everything that

@@ -10,7 +10,7 @@ import (
 )
 
 // Somebody presses a button, again and again: the vendor sees no more logins
-// than the policy allows.
+// than the policy allows, nor more than refusals could cause.
 func TestRenewNowFloodsNobody(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -19,9 +19,9 @@ func TestRenewNowFloodsNobody(t *testing.T) {
 		calls  int // in a minute and a half of presses, the first login included
 		gap    time.Duration
 	}{
-		{"a quick vendor", rt.OK("a", 100*time.Hour), refresher.Policy{}, 91, time.Second},
+		{"a quick vendor", rt.OK("a", 100*time.Hour), refresher.Policy{}, 7, time.Second},
 		{"a longer interval", rt.OK("a", 100*time.Hour), refresher.Policy{MinInterval: 20 * time.Second}, 5, 20 * time.Second},
-		{"a slow vendor", rt.OK("a", 100*time.Hour).After(5 * time.Second), refresher.Policy{}, 18, 5 * time.Second},
+		{"a slow vendor", rt.OK("a", 100*time.Hour).After(5 * time.Second), refresher.Policy{}, 7, 5 * time.Second},
 		{"a bound of the hour", rt.OK("a", 100*time.Hour), refresher.Policy{MaxPerHour: 4}, 4, time.Second},
 		{"a login that fails", rt.Fail(refresher.Permanent), refresher.Policy{MinInterval: 20 * time.Second}, 5, 20 * time.Second},
 		{"a vendor that asks for patience", rt.Busy(40 * time.Second), refresher.Policy{}, 3, 40 * time.Second},
@@ -62,8 +62,8 @@ func TestRenewNow(t *testing.T) {
 		press := func(want bool) {
 			t.Helper()
 			synctest.Wait()
-			if got := pool.RenewNow(); got != want {
-				t.Errorf("after %v: RenewNow = %v, want %v", src.Times(), got, want)
+			if got, err := pool.RenewNow(); got != want || err != nil {
+				t.Errorf("after %v: RenewNow = %v, %v, want %v", src.Times(), got, err, want)
 			}
 		}
 		time.Sleep(time.Second)
@@ -91,6 +91,31 @@ func TestRenewNow(t *testing.T) {
 	})
 }
 
+// Beyond its budget a press does nothing, and says so; what comes by itself comes.
+func TestRenewNowTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := rt.Func(t, func(int, refresher.Input) rt.Answer { return rt.OK("a", 100*time.Hour) })
+		pool := rt.Define(t, rt.Start(t, refresher.Config{}), refresher.Definition{Source: src})
+		press := func(want bool, wantErr error) {
+			t.Helper()
+			time.Sleep(2 * time.Second)
+			if got, err := pool.RenewNow(); got != want || err != wantErr {
+				t.Errorf("after %v: RenewNow = %v, %v, want %v, %v", src.Times(), got, err, want, wantErr)
+			}
+		}
+		for range 5 {
+			press(true, nil)
+		}
+		press(false, refresher.ErrTooOften)
+		press(false, refresher.ErrTooOften)
+		src.WantCalls(6)
+		time.Sleep(30 * time.Second)
+		press(true, nil)
+		press(false, refresher.ErrTooOften)
+		src.WantCalls(7)
+	})
+}
+
 // What a reload took out of service is left alone.
 func TestRenewNowOfATokenThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +124,7 @@ func TestRenewNowOfATokenThatIsGone(t *testing.T) {
 		pool := rt.Define(t, e, refresher.Definition{Source: src})
 		time.Sleep(time.Minute)
 		rt.Reload(t, e)
-		if pool.RenewNow() {
+		if asked, _ := pool.RenewNow(); asked {
 			t.Error("a token that is gone is renewed")
 		}
 		time.Sleep(time.Minute)

@@ -48,8 +48,8 @@ type Config struct {
 	// /-/reload.
 	Reload func(context.Context) error
 	// Renew has a token renewed that does not depend on the request, and returns at
-	// once: [ErrNoToken], [ErrKeyed] or nil. It keeps whatever limits logins. Nil:
-	// there is no /-/renew.
+	// once: [ErrNoToken], [ErrKeyed], [refresher.ErrTooOften] or nil. It keeps whatever
+	// limits logins. Nil: there is no /-/renew.
 	Renew func(credential, token string) error
 	// Journal is what /api/events and the marks of tokens are read from; nil:
 	// nothing happens.

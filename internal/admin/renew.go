@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+
+	"attache/refresher"
 )
 
 // What Config.Renew says.
@@ -31,6 +33,8 @@ func (a *Admin) renew(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, ErrNoToken):
 		text(w, http.StatusNotFound, err.Error()+"\n")
+	case errors.Is(err, refresher.ErrTooOften):
+		text(w, http.StatusTooManyRequests, err.Error()+"\n")
 	case err != nil:
 		text(w, http.StatusConflict, err.Error()+"\n")
 	default:

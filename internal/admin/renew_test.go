@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"attache/refresher"
 )
 
 // renewing is an Admin that renews tokens, and the tokens that it was asked for.
@@ -21,6 +23,8 @@ func renewing(t *testing.T) (h http.Handler, asked *[]string) {
 			return nil
 		case "users":
 			return ErrKeyed
+		case "often":
+			return refresher.ErrTooOften
 		}
 		return ErrNoToken
 	}
@@ -36,6 +40,7 @@ func TestRenew(t *testing.T) {
 	}{
 		{"/-/renew?credential=im&token=user", 202, "renewing\n"},
 		{"/-/renew?credential=users&token=t", 409, "one for each user"},
+		{"/-/renew?credential=often&token=t", 429, "too often"},
 		{"/-/renew?credential=nobody&token=t", 404, "no such token"},
 		{"/-/renew", 400, "say which token"},
 		{"/-/renew?credential=%zz", 400, "say which token"},
@@ -48,7 +53,7 @@ func TestRenew(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d with %q", tt.target, w.Code, w.Body, tt.code, tt.text)
 		}
 	}
-	if got := strings.Join(*asked, " "); got != "im.user users.t nobody.t" {
+	if got := strings.Join(*asked, " "); got != "im.user users.t often.t nobody.t" {
 		t.Errorf("asked for %s", got)
 	}
 	if w := ask(h, "GET", "/-/renew?credential=im&token=user"); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "POST" {

@@ -293,10 +293,12 @@ func (a *App) renew(credential, token string) error {
 		return admin.ErrNoToken
 	case pool.Keyed():
 		return admin.ErrKeyed
-	case pool.RenewNow():
+	}
+	asked, err := pool.RenewNow()
+	if asked {
 		a.log.Info("renewing the token", "credential", credential, "token", token, "by", "POST /-/renew")
 	}
-	return nil
+	return err
 }
 
 // reloadEnded tells of a reload; err says why what was in service stays.
