@@ -140,7 +140,7 @@ func TestEventsEndToEnd(t *testing.T) {
 	renew("?credential=im&token=user", http.StatusAccepted)
 	each(until("logged_in"), happened{Kind: "logged_in", Credential: "im", Token: "user", Generation: 2})
 	renew("?credential=im&token=nothing", http.StatusNotFound)
-	renew("", http.StatusNotFound)
+	renew("", http.StatusBadRequest)
 
 	must(t, emu, emulator.Action{Do: emulator.Expire}, 2)
 	l.good(l.do("POST", "/user/get_users_info", `{}`), `"errCode":0`)
