@@ -128,7 +128,7 @@ func TestHiddenRowsAreCounted(t *testing.T) {
 		v.now.Routes = append(v.now.Routes, route{Name: text(fmt.Sprintf("calm%d", n))})
 	}
 	text := render(v, 80, 24, false)
-	for _, want := range []string{"\nshop.app", "\nqiniu.user", " more tokens, none of them in trouble\n", " more routes, none of them in trouble"} {
+	for _, want := range []string{"\nshop.app", "\nqiniu.access", " more tokens, none of them in trouble\n", " more routes, none of them in trouble"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not there:\n%s", want, text)
 		}
@@ -146,7 +146,7 @@ func TestDocsShowAPicture(t *testing.T) {
 	v := viewOf(t)
 	v.now.Tokens, v.now.Routes, v.now.Config.LastReload = v.now.Tokens[:5], v.now.Routes[:3], nil
 	v.now.Tokens[3].Failures = 0
-	want := "$ attache top -c /etc/attache/attache.yaml\n" + render(v, 80, 15, false) + "\n```\n"
+	want := "$ attache top -c /etc/attache/attache.yaml\n" + render(v, 80, 23, false) + "\n```\n"
 	page, err := os.ReadFile("../../docs/command-line.md")
 	if err != nil {
 		t.Fatal(err)
