@@ -243,11 +243,16 @@ func (s *session) reject(v exchange.Verdict) (outcome string) {
 // was of no use either.
 const maxStale = 2
 
-// outdated reports whether t, the successor of a token that was refused, is older
-// than that refusal: another process got it, and it may have gone bad in the same
-// way. That it is refused says nothing about what comes after it.
+// outdated reports whether t, the successor of a token that was refused, went bad
+// in the way of the first one, so that its refusal says nothing about what comes
+// after it: it is older than the refusal, since another process got it; or it is
+// not in service any more, since a later login ended it, or somebody else was
+// refused with it. To wait for the next one costs no login then.
 func (p *pin) outdated(t refresher.Token) bool {
-	if !t.IssuedAt.Before(p.since) || p.stale == maxStale {
+	if p.stale == maxStale {
+		return false
+	}
+	if cur, ok := p.instance.Peek(); ok && cur.Generation == t.Generation && !t.IssuedAt.Before(p.since) {
 		return false
 	}
 	p.stale++

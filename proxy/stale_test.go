@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,4 +62,42 @@ func TestStaleSuccessor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestEndedSuccessor: the successor of a refused token is refused as well, and
+// somebody else's refusal has taken it out of service meanwhile. The next one is
+// on its way, and the request gets it.
+func TestEndedSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{t: t}
+		slot := addToken(t, startEngine(t), "access", src)
+		in, err := slot.Pool.Instance(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Release()
+		tries := 0
+		rt := fakeTransport(func(r *http.Request) (*http.Response, error) {
+			tries++
+			switch r.Header.Get("Authorization") {
+			case "Bearer token2":
+				cur, _ := in.Peek()
+				if got := in.Reject(cur, refresher.Cause{By: "elsewhere"}); got != refresher.Renewing {
+					t.Errorf("the refusal elsewhere: %v", got)
+				}
+				return respond(401, ""), nil
+			case "Bearer token3":
+				return respond(200, ""), nil
+			}
+			return respond(401, ""), nil
+		})
+		m := &counters{}
+		p := newProxyWithMetrics(t, bearerPlan(), rt, []Slot{slot}, m)
+		if w := get(p, "/"); w.Code != 200 || tries != 3 || m.replays[ReplayOK] != 1 {
+			t.Errorf("status %d after %d tries, replays %v", w.Code, tries, m.replays)
+		}
+		if n := src.logins(); n != 3 {
+			t.Errorf("%d logins", n)
+		}
+	})
 }

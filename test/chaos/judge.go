@@ -16,7 +16,7 @@ const (
 	causeNone cause = "" // it did not
 	// causeGone: the plan killed the process. The request is sent again, to another
 	// one if there is one.
-	causeGone cause = "the process was killed; the request was sent again"
+	causeGone cause = "the process was killed or stood still; the request was sent again"
 	// causeLost: as causeGone, and sending again did not help.
 	causeLost cause = "processes were killed, however often it was tried again"
 	// The API was broken by the plan.
@@ -110,7 +110,8 @@ func judge(a attempt, s scene) verdict {
 	met := s.met(a.process, a.start, a.end)
 	switch a.failure {
 	case notReached, lost:
-		if hasAny(met, killed, fileKilled, fileDamaged) {
+		// The system may end a connection that a paused process did not accept yet.
+		if hasAny(met, killed, fileKilled, fileDamaged) || a.failure == lost && slices.Contains(met, paused) {
 			return verdict{cause: causeGone}
 		}
 		return wrong(a, fmt.Sprintf("%s: %s", a.failure, a.body))

@@ -69,6 +69,8 @@ func TestEveryAnswerHasACause(t *testing.T) {
 		"refused, the process is dead":          {failedWith(notReached), stage{here: []kind{killed}}, causeGone, false},
 		"refused, another process is dead":      {failedWith(notReached), stage{anywhere: []kind{killed}}, causeWrong, true},
 		"lost, the process is dead":             {failedWith(lost), stage{here: []kind{fileDamaged}}, causeGone, false},
+		"lost, the process stands still":        {failedWith(lost), stage{here: []kind{paused}}, causeGone, false},
+		"cut short, the process stands still":   {failedWith(cutShort), stage{here: []kind{paused}}, causeWrong, true},
 		"lost, the API's connections are reset": {failedWith(lost), stage{here: []kind{resetAPI}}, causeWrong, true},
 		"cut, the API's connections are reset":  {failedWith(cutShort), stage{here: []kind{resetAPI}}, causeCut, false},
 		"cut for no reason":                     {failedWith(cutShort), stage{here: []kind{redisKilled}}, causeWrong, true},
