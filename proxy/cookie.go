@@ -22,7 +22,7 @@ func stripCookies(values []string, n names) []string {
 			switch {
 			case !strings.EqualFold(lenient, n[i].exact):
 				continue
-			case !n[i].keepOne || name != n[i].exact || content == "":
+			case !n[i].keepOne || name != n[i].exact || isBlank(content):
 				return true
 			}
 			if counts == nil {

@@ -97,11 +97,16 @@ func (s *stripper) header(key string, values []string) bool {
 	for i := range s.headers {
 		n := &s.headers[i]
 		if headerIs(key, n.folded) {
-			return !n.keepOne || key != n.exact || len(values) != 1 || values[0] == ""
+			return !n.keepOne || key != n.exact || len(values) != 1 || isBlank(values[0])
 		}
 	}
 	return false
 }
+
+// isBlank reports whether a value is empty once HTTP/1.1 has carried it, which drops
+// the spaces at the ends of a field. HTTP/2 and the middle of a Cookie field keep
+// them.
+func isBlank(value string) bool { return strings.Trim(value, " \t") == "" }
 
 // trailer reports whether a trailer field has to go: upstreams may merge
 // trailers into the header, where nothing of that name may follow, and no cookie

@@ -33,6 +33,16 @@ const (
 	Revoked
 )
 
+// EventKinds lists all kinds of events.
+func EventKinds() []EventKind {
+	return []EventKind{LoggedIn, Adopted, LoginFailed, Refused, Renewed, Evicted, StoreFailed, Revoked}
+}
+
+// String returns the kind's word.
+func (k EventKind) String() string {
+	return [...]string{"logged_in", "adopted", "login_failed", "refused", "renewed", "evicted", "store_failed", "revoked"}[k]
+}
+
 // Event is something that happened to an instance. It holds no secret.
 type Event struct {
 	Kind              EventKind

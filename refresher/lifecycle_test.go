@@ -185,8 +185,8 @@ func TestEvents(t *testing.T) {
 		synctest.Wait()
 		in.Offer(b, offered("c", time.Hour))
 		synctest.Wait()
-		if got, want := events.String(), "login failed cred.token 0\nlogged in cred.token 1\nrefused cred.token 1\n"+
-			"refused cred.token 1\nlogged in cred.token 2\nrenewed cred.token 3\n"; got != want {
+		if got, want := events.String(), "login_failed cred.token 0\nlogged_in cred.token 1\nrefused cred.token 1\n"+
+			"refused cred.token 1\nlogged_in cred.token 2\nrenewed cred.token 3\n"; got != want {
 			t.Fatalf("events\n%swant\n%s", got, want)
 		}
 

@@ -90,11 +90,15 @@ func TestNewerTokenIsAdopted(t *testing.T) {
 	tests := []struct {
 		name string
 		when string // the operation before which another replica saves
+		told bool   // and the store has told of it before the operation goes on
 		runs int    // logins in all
 	}{
-		{"before the login", "load", 1},
-		{"before the lease", "acquire", 1},
-		{"before the save", "save", 2}, // the conflict shows it
+		{"before the login", "load", false, 1},
+		{"before the lease", "acquire", false, 1},
+		{"before the save", "save", false, 2}, // the conflict shows it
+		{"before the login, and known", "load", true, 1},
+		{"before the lease, and known", "acquire", true, 1},
+		{"before the save, and known", "save", true, 2}, // the conflict is about what serves already
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,8 +108,12 @@ func TestNewerTokenIsAdopted(t *testing.T) {
 				in, events := startStored(t, store, src)
 				rt.WantToken(t, in, "v1")
 				synctest.Wait() // for the look at what was announced
-				store.once(test.when, func() { store.put(t, "peer", 7, time.Hour) })
-				time.Sleep(48 * time.Minute)
+				store.once(test.when, func() {
+					if store.put(t, "peer", 7, time.Hour); test.told {
+						synctest.Wait()
+					}
+				})
+				time.Sleep(48*time.Minute + time.Second) // not at once with the login, which may wait as well
 				synctest.Wait()
 				if tok := rt.WantToken(t, in, "peer"); tok.Generation != 7 {
 					t.Errorf("generation %d, want 7", tok.Generation)
@@ -118,7 +126,7 @@ func TestNewerTokenIsAdopted(t *testing.T) {
 				if ops := storeFailures(events); ops != nil {
 					t.Errorf("store failures %q, want none", ops)
 				}
-				time.Sleep(48 * time.Minute)
+				time.Sleep(48*time.Minute + time.Second)
 				synctest.Wait()
 				if tok := rt.Token(t, in); tok.Generation != 8 {
 					t.Errorf("generation %d, want 8", tok.Generation)

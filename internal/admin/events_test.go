@@ -59,7 +59,7 @@ func TestEventsAsTheyAreSent(t *testing.T) {
 			refresher.StoreFailed: "store_failed" + failure + `,"op":"load"`,
 			refresher.Revoked:     "revoked" + failure,
 		}
-		for kind := refresher.LoggedIn; kind <= refresher.Revoked; kind++ {
+		for _, kind := range refresher.EventKinds() {
 			f.journal.Observe(tellsOnly(whole, kind))
 			time.Sleep(time.Second)
 			name, rest, _ := strings.Cut(wants[kind], ",")

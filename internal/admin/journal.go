@@ -91,7 +91,7 @@ func (j *Journal) Observe(ev refresher.Event) {
 		}
 		t.add(mark{at: now, kind: ev.Kind, outcome: ev.Rejection})
 	}
-	j.add(happening{at: now, kind: kindName(ev.Kind), ev: ev})
+	j.add(happening{at: now, kind: ev.Kind.String(), ev: ev})
 }
 
 // Reloaded takes down what became of loading the configuration file anew; err
@@ -217,25 +217,4 @@ func isMark(k refresher.EventKind) bool {
 		return true
 	}
 	return false
-}
-
-// kindName is a kind of events in the words of the API.
-func kindName(k refresher.EventKind) string {
-	switch k {
-	case refresher.LoggedIn:
-		return "logged_in"
-	case refresher.Adopted:
-		return "adopted"
-	case refresher.LoginFailed:
-		return "login_failed"
-	case refresher.Refused:
-		return "refused"
-	case refresher.Renewed:
-		return "renewed"
-	case refresher.Evicted:
-		return "evicted"
-	case refresher.StoreFailed:
-		return "store_failed"
-	}
-	return "revoked"
 }

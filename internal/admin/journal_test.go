@@ -24,7 +24,7 @@ func marksOf(j *Journal) string {
 func TestMarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := NewJournal()
-		for kind := refresher.LoggedIn; kind <= refresher.Revoked; kind++ {
+		for _, kind := range refresher.EventKinds() {
 			j.Observe(event(kind))
 		}
 		j.Observe(refresher.Event{Kind: refresher.LoggedIn, Credential: "c", Token: "other"})

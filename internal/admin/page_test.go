@@ -166,10 +166,10 @@ func TestPageKnowsEveryWord(t *testing.T) {
 			t.Errorf("%s has no %q", path, entry)
 		}
 	}
-	for kind := refresher.LoggedIn; kind <= refresher.Revoked; kind++ {
-		has("/page.js", "\n  "+kindName(kind)+": (")
+	for _, kind := range refresher.EventKinds() {
+		has("/page.js", "\n  "+kind.String()+": (")
 		if isMark(kind) {
-			has("/token.js", " "+kindName(kind)+": '")
+			has("/token.js", " "+kind.String()+": '")
 		}
 	}
 	has("/page.js", "\n  reloaded: (")

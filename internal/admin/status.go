@@ -210,7 +210,7 @@ func (a *Admin) token(p refresher.PoolStatus) tokenDoc {
 func shownMarks(marks []mark) []markDoc {
 	docs := make([]markDoc, len(marks))
 	for i, m := range marks {
-		docs[i] = markDoc{At: shown(m.at), Kind: kindName(m.kind)}
+		docs[i] = markDoc{At: shown(m.at), Kind: m.kind.String()}
 		if m.kind == refresher.Refused {
 			docs[i].Outcome = m.outcome.String()
 		}

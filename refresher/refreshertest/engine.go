@@ -207,13 +207,9 @@ func (r *Events) String() string {
 	defer r.mu.Unlock()
 	text := ""
 	for _, e := range r.all {
-		text += fmt.Sprintf("%s %s.%s %d\n", kindName(e.Kind), e.Credential, e.Token, e.Generation)
+		text += fmt.Sprintf("%s %s.%s %d\n", e.Kind, e.Credential, e.Token, e.Generation)
 	}
 	return text
-}
-
-func kindName(k refresher.EventKind) string {
-	return [...]string{"logged in", "adopted", "login failed", "refused", "renewed", "evicted", "store failed", "revoked"}[k]
 }
 
 // Rand returns a source of jitter for [refresher.Config] that gives the same

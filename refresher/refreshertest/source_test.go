@@ -151,7 +151,7 @@ func TestHelpers(t *testing.T) {
 		r.want(t, `want "b"`, "want none")
 		in.Reject(tok, refresher.Cause{By: "r"})
 		synctest.Wait()
-		if got, want := events.String(), "logged in cred.token 1\nrefused cred.token 1\n"; got != want {
+		if got, want := events.String(), "logged_in cred.token 1\nrefused cred.token 1\n"; got != want {
 			t.Errorf("events\n%swant\n%s", got, want)
 		}
 	})
