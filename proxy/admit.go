@@ -22,40 +22,55 @@ func (c *call) admit() error {
 	if r.ProtoMajor == 2 && !lengthAgrees(r) {
 		return badRequest("the content-length is not the length of the body")
 	}
-	path, query, hasQuery, ok := splitTarget(targetOf(r))
+	if err := c.find(targetOf(r)); err != nil {
+		return err
+	}
+	upgrade := upgradeOf(r)
+	if upgrade == badUpgrade {
+		return badRequest("only WebSocket upgrades are served here")
+	}
+	c.upgrade = upgrade == webSocket
+	return c.prepare(r.Header, r.Header["Cookie"])
+}
+
+// find finds the route for a request target. Errors are *answer.
+func (c *call) find(target string) error {
+	path, query, hasQuery, ok := splitTarget(target)
 	if !ok {
 		return badRequest("the request target must be a path, with or without a query")
 	}
 	if hasDotSegment(path) {
 		return badRequest("the path must not contain dot segments")
 	}
-	place := c.proxy.table.find(r.Host, path)
+	place := c.proxy.table.find(c.host, path)
 	if place == nil {
 		return noRoute()
 	}
-	route, allow := place.route(r.Method)
+	route, allow := place.route(c.method)
 	if route == nil {
 		return wrongMethod(allow)
 	}
 	c.route, c.metrics = route, route.metrics
-	upgrade := upgradeOf(r)
-	if upgrade == badUpgrade {
-		return badRequest("only WebSocket upgrades are served here")
-	}
-	c.upgrade = upgrade == webSocket
-	if route.Plan.InjectsQuery() && !validQuery(query) {
+	c.clientPath, c.clientQuery, c.forceQuery = path, query, hasQuery && query == ""
+	return nil
+}
+
+// prepare works out what goes upstream of the client's header, in which cookies are
+// the values of Cookie. Errors are *answer.
+func (c *call) prepare(header exchange.Getter, cookies []string) error {
+	route := c.route
+	if route.Plan.InjectsQuery() && !validQuery(c.clientQuery) {
 		return badRequest("the query cannot be parsed: it has a semicolon or a stray percent sign")
 	}
-	c.rest = path[len(route.prefix):]
+	c.rest = c.clientPath[len(route.prefix):]
 	if route.Resolve == nil {
 		c.aim(&route.upstream)
 	}
-	c.query = stripQuery(query, route.strip.query)
-	c.forceQuery = hasQuery && query == ""
+	c.query = stripQuery(c.clientQuery, route.strip.query)
 	c.header = strippedHeader{
-		header:  r.Header,
+		header:  header,
 		strip:   &route.strip,
-		cookies: stripCookies(r.Header["Cookie"], route.strip.cookies),
+		cookies: stripCookies(cookies, route.strip.cookies),
 	}
 	return nil
 }
@@ -81,12 +96,11 @@ func targetOf(r *http.Request) string {
 	return r.RequestURI
 }
 
-// params returns the values that the request gives to the tokens. Errors are
-// *answer.
-func (c *call) params() (refresher.Params, error) {
-	path, query, _, _ := splitTarget(targetOf(c.r))
+// params returns the values that the request gives to the tokens, by the client's
+// header. Errors are *answer.
+func (c *call) params(header exchange.Getter) (refresher.Params, error) {
 	params, err := c.route.Plan.Params(exchange.Head{
-		Method: c.r.Method, Host: c.r.Host, Path: path, RawQuery: query, Header: c.r.Header,
+		Method: c.method, Host: c.host, Path: c.clientPath, RawQuery: c.clientQuery, Header: header,
 	})
 	if err == nil {
 		return params, nil
@@ -121,6 +135,6 @@ func (c *call) aimByTokens() error {
 // head is the request as plans see it: what goes upstream, before injection.
 func (c *call) head() exchange.Head {
 	return exchange.Head{
-		Method: c.r.Method, Host: c.up.host, Path: c.path, RawQuery: c.query, Header: &c.header,
+		Method: c.method, Host: c.up.host, Path: c.path, RawQuery: c.query, Header: &c.header,
 	}
 }

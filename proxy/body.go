@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -44,7 +45,15 @@ func newBodyCopy(src io.Reader, length, limit int64) *bodyCopy {
 func (b *bodyCopy) complete() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.total == int64(len(b.buf)) && b.ended()
+	return b.total == int64(len(b.buf)) && b.total <= b.max && b.ended()
+}
+
+// finishedBody returns a copy of a body that was read to its end.
+func finishedBody(body []byte, limit int64) *bodyCopy {
+	n := int64(len(body))
+	b := newBodyCopy(nil, n, limit)
+	b.buf, b.total, b.err = bytes.Clone(body), n, io.EOF
+	return b
 }
 
 // read reports whether the client has sent the whole body, copied or not.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"attache/internal/rawio"
 )
 
 // maxStreams bounds the requests that a client has under way on one HTTP/2
@@ -101,7 +103,7 @@ func (l *boundListener) Accept() (net.Conn, error) {
 		<-l.room
 		return nil, err
 	}
-	return &boundConn{Conn: c, stall: l.stall, leave: sync.OnceFunc(func() { <-l.room })}, nil
+	return &boundConn{Conn: rawio.Wrap(c), stall: l.stall, leave: sync.OnceFunc(func() { <-l.room })}, nil
 }
 
 // Close implements [net.Listener]. It may be called more than once.
@@ -121,6 +123,9 @@ type boundConn struct {
 
 // Write implements [net.Conn].
 func (c *boundConn) Write(p []byte) (n int, err error) {
+	if n, err = rawio.TryWrite(c.Conn, p); err != nil || n == len(p) {
+		return n, err // mostly the peer takes all at once, and nothing can stall
+	}
 	defer c.arm(0)
 	for {
 		if err := c.arm(c.stall); err != nil {

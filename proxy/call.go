@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,14 @@ import (
 // ServeHTTP may hold one; a transport, for instance, gets headers and bodies of
 // its own.
 type call struct {
-	proxy *Proxy
-	w     http.ResponseWriter
-	r     *http.Request
-	start time.Time
+	proxy  *Proxy
+	w      http.ResponseWriter // nil on the express lane, until it is needed
+	r      *http.Request       // as w
+	ctx    context.Context     // ends when the client has left
+	method string
+	host   string
+	caller string // on the express lane; "": ctx may tell
+	start  time.Time
 
 	route   *route // nil: none was found
 	metrics RouteMetrics
@@ -27,11 +32,14 @@ type call struct {
 	session session
 	fields  []exchange.Field // injected into the attempt under way
 
+	// The request's target as the client sent it.
+	clientPath, clientQuery string
+	forceQuery              bool // the query is empty but there
+
 	// The request as it goes upstream, before injection.
 	up          *endpoint // nil: not known before the tokens are there
 	rest        string    // of the path, behind the route's
 	path, query string
-	forceQuery  bool // the query is empty but there
 	header      strippedHeader
 	upgrade     bool
 	grpc        bool
@@ -58,6 +66,7 @@ type call struct {
 
 func (c *call) begin(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	c.proxy, c.w, c.r, c.start, c.metrics = p, w, r, time.Now(), p.unrouted
+	c.ctx, c.method, c.host = r.Context(), r.Method, r.Host
 	c.grpc = isGRPCCall(r)
 	c.trace = exchange.SampledTrace(r.Header["Traceparent"])
 }
@@ -67,7 +76,7 @@ func (c *call) serve() {
 	err := c.admit()
 	c.metrics.Started()
 	if err == nil {
-		ctx := c.r.Context()
+		ctx := c.ctx
 		if c.grpc {
 			ctx = c.streamCall(ctx)
 		}
@@ -84,7 +93,7 @@ func (c *call) serve() {
 // exchange sends the request, again if need be, and relays its last answer.
 // Errors are *answer or errClientGone; nothing was sent to the client then.
 func (c *call) exchange(ctx context.Context) error {
-	params, err := c.params()
+	params, err := c.params(c.r.Header)
 	if err != nil {
 		return err
 	}
@@ -92,11 +101,17 @@ func (c *call) exchange(ctx context.Context) error {
 		return err
 	}
 	c.openBody()
+	ans, err := c.send(ctx)
+	if err != nil {
+		return err
+	}
+	return c.converse(ctx, ans)
+}
+
+// converse sees to an answer, and to the others if the request is sent again.
+// Errors are as those of exchange.
+func (c *call) converse(ctx context.Context, ans *http.Response) error {
 	for {
-		ans, err := c.send(ctx)
-		if err != nil {
-			return err
-		}
 		if c.stream != nil {
 			c.stream.reading(ans.Body) // the end of a context goes unnoticed while the client's body is read
 		}
@@ -111,6 +126,9 @@ func (c *call) exchange(ctx context.Context) error {
 		}
 		discard(ans)
 		c.replays++
+		if ans, err = c.send(ctx); err != nil {
+			return err
+		}
 	}
 }
 
@@ -136,16 +154,24 @@ func (c *call) finish() {
 	c.stopBody()
 	c.endStream()
 	if !c.done {
-		c.metrics.Done(c.r.Method, http.StatusInternalServerError, time.Since(c.start), c.trace)
+		c.metrics.Done(c.method, http.StatusInternalServerError, time.Since(c.start), c.trace)
 		c.panicked(recover())
 	}
 	if c.switched.client != nil {
 		c.leaveTunnel(c.record())
 	} else {
 		rec := c.record()
-		rec.done(c.r.Context())
+		rec.done(c.ctx)
 	}
 	aborted := c.aborted
+	c.recycle()
+	if aborted {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// recycle forgets the request, and keeps the memory for another.
+func (c *call) recycle() {
 	clear(c.fields[:cap(c.fields)])
 	p := c.proxy
 	*c = call{
@@ -153,9 +179,6 @@ func (c *call) finish() {
 		fields:  c.fields[:0],
 	}
 	p.calls.Put(c)
-	if aborted {
-		panic(http.ErrAbortHandler)
-	}
 }
 
 // panicked logs what a handler panicked with, and has the server end the
@@ -177,7 +200,7 @@ func (c *call) panicked(p any) {
 // which an idle WebSocket would pay for.
 func (c *call) leaveTunnel(rec record) {
 	s := &c.switched
-	rec.caller = CallerName(c.r.Context())
+	rec.caller = cmp.Or(rec.caller, CallerName(c.ctx))
 	c.proxy.streams.startTunnel(s.client, s.early, s.upstream, func() {
 		rec.done(context.Background()) // the request's would keep alive what belongs to it
 	})

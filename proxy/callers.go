@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
 	"log/slog"
@@ -106,7 +107,7 @@ func NewCallers(list []Caller, log *slog.Logger) *Callers {
 // site is to learn nothing, not even that callers have names.
 func (c *Callers) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, known := c.find(r)
+		name, known := c.find(evidenceOf(r))
 		if !known {
 			c.refuse(w, r)
 			return
@@ -115,15 +116,28 @@ func (c *Callers) Wrap(next http.Handler) http.Handler {
 	})
 }
 
+// evidence is what a request says about who sent it.
+type evidence struct {
+	authorization []string          // the values of Proxy-Authorization
+	certificate   *x509.Certificate // verified; nil: none
+	peer          Peer
+	hasPeer       bool
+}
+
+// evidenceOf returns that of a request.
+func evidenceOf(r *http.Request) evidence {
+	e := evidence{authorization: r.Header["Proxy-Authorization"], certificate: certificateOf(r.TLS)}
+	e.peer, e.hasPeer = PeerOf(r.Context())
+	return e
+}
+
 // find returns the name of the first caller on the list that the request may be
 // of.
-func (c *Callers) find(r *http.Request) (name string, known bool) {
+func (c *Callers) find(e evidence) (name string, known bool) {
 	var hash [sha256.Size]byte // that of no token
-	if token, ok := bearerOf(r.Header); ok && c.bearers {
+	if token, ok := bearerOf(e.authorization); ok && c.bearers {
 		hash = sha256.Sum256([]byte(token))
 	}
-	peer, hasPeer := PeerOf(r.Context())
-	certificate := certificateOf(r)
 	found := -1
 	for i := range c.list {
 		k := &c.list[i]
@@ -134,11 +148,11 @@ func (c *Callers) find(r *http.Request) (name string, known bool) {
 			// says nothing about which.
 			match = subtle.ConstantTimeCompare(hash[:], k.hash[:]) == 1
 		case k.Certificate != "":
-			match = certificate != nil && certifies(certificate, k.Certificate)
+			match = e.certificate != nil && certifies(e.certificate, k.Certificate)
 		case k.UID != nil:
-			match = hasPeer && peer.UID == *k.UID
+			match = e.hasPeer && e.peer.UID == *k.UID
 		case k.GID != nil:
-			match = hasPeer && peer.GID == *k.GID
+			match = e.hasPeer && e.peer.GID == *k.GID
 		}
 		if match && found < 0 {
 			found = i
@@ -150,10 +164,9 @@ func (c *Callers) find(r *http.Request) (name string, known bool) {
 	return c.list[found].Name, true
 }
 
-// bearerOf returns the token of a request. Of several fields nobody knows which
-// one counts, so there is none then.
-func bearerOf(h http.Header) (token string, ok bool) {
-	values := h["Proxy-Authorization"]
+// bearerOf returns the token in the values of Proxy-Authorization. Of several nobody
+// knows which one counts, so there is none then.
+func bearerOf(values []string) (token string, ok bool) {
 	if len(values) != 1 {
 		return "", false
 	}
@@ -163,11 +176,11 @@ func bearerOf(h http.Header) (token string, ok bool) {
 }
 
 // certificateOf returns the client's certificate if it was verified, or nil.
-func certificateOf(r *http.Request) *x509.Certificate {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+func certificateOf(state *tls.ConnectionState) *x509.Certificate {
+	if state == nil || len(state.VerifiedChains) == 0 {
 		return nil
 	}
-	return r.TLS.VerifiedChains[0][0]
+	return state.VerifiedChains[0][0]
 }
 
 // certifies reports whether a certificate is that of name. The common name counts

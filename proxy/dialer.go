@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"attache/internal/http1"
+	"attache/internal/rawio"
 )
 
 // errNoUpgrade: RFC 8441 would carry WebSockets over HTTP/2, but few upstreams
@@ -69,8 +70,11 @@ func newDialer(cfg *TransportConfig, upstream endpoint) *dialer {
 // protocols.
 func (d *dialer) dial(ctx context.Context, protocols ...string) (net.Conn, error) {
 	conn, err := d.connect(ctx, "tcp", d.address)
-	if err != nil || d.tls == nil {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	if conn = rawio.Wrap(conn); d.tls == nil {
+		return conn, nil
 	}
 	settings := d.tls.Clone()
 	settings.NextProtos = protocols

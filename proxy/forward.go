@@ -80,12 +80,8 @@ func (c *call) send(ctx context.Context) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.fields, err = c.route.Plan.AppendFields(c.fields[:0], c.session.params, c.session.tokens)
-	if err != nil {
-		if e, ok := errors.AsType[*exchange.ParamError](err); ok {
-			return nil, badParam(e)
-		}
-		return nil, internalError()
+	if err := c.takeFields(); err != nil {
+		return nil, err
 	}
 	req, err := c.request(ctx)
 	if err != nil {
@@ -93,27 +89,56 @@ func (c *call) send(ctx context.Context) (*http.Response, error) {
 	}
 	start := time.Now()
 	ans, err := c.route.Transport.Send(req, c.passInterim)
-	took := time.Since(start)
+	if err := c.sent(ctx, time.Since(start), err); err != nil {
+		return nil, err
+	}
+	if err := c.checkAnswer(ans); err != nil {
+		return nil, err
+	}
+	return ans, nil
+}
+
+// takeFields has the session's tokens put into what is injected. Errors are *answer.
+func (c *call) takeFields() (err error) {
+	c.fields, err = c.route.Plan.AppendFields(c.fields[:0], c.session.params, c.session.tokens)
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*exchange.ParamError](err); ok {
+		return badParam(e)
+	}
+	return internalError()
+}
+
+// sent counts an attempt, after which there is the head of an answer, or err. Errors
+// are *answer or errClientGone.
+func (c *call) sent(ctx context.Context, took time.Duration, err error) error {
 	c.upstream += took
 	if err != nil {
-		return nil, c.sendFailure(ctx, err)
+		return c.sendFailure(ctx, err)
 	}
 	trace := c.trace
 	if c.replays > 0 {
 		trace = exchange.Trace{} // a request leaves one exemplar at most
 	}
 	c.metrics.Upstream(took, trace)
+	return nil
+}
+
+// checkAnswer ends an answer that cannot be passed on, and says why. Errors are
+// *answer.
+func (c *call) checkAnswer(ans *http.Response) error {
 	if ans.StatusCode < 100 || ans.StatusCode > 999 { // net/http passes it on here, and panics when it is to be sent
 		ans.Body.Close()
-		return nil, badGateway(errProtocol, "the upstream answered with a status that is none")
+		return badGateway(errProtocol, "the upstream answered with a status that is none")
 	}
 	if ans.StatusCode == http.StatusSwitchingProtocols {
 		if own := c.badSwitch(ans); own != nil {
 			ans.Body.Close()
-			return nil, own
+			return own
 		}
 	}
-	return ans, nil
+	return nil
 }
 
 // sendFailure says why there is no answer: the client, its body, or the
@@ -142,16 +167,10 @@ func (c *call) sendFailure(ctx context.Context, err error) error {
 // request builds the outgoing request of one attempt. It shares nothing with
 // other attempts but the client's body.
 func (c *call) request(ctx context.Context) (*http.Request, error) {
-	query := c.query
-	for i := range c.fields {
-		f := &c.fields[i]
-		if f.In == exchange.Query && !(f.IfAbsent && countQuery(query, f.Name) == 1) {
-			query = addQuery(query, f.Name, f.Value)
-		}
-	}
+	query := c.outgoingQuery()
 	up := c.up
 	req := (&http.Request{
-		Method:        c.r.Method,
+		Method:        c.method,
 		URL:           requestURL(up.scheme, up.host, c.path, query, c.forceQuery),
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
@@ -174,6 +193,18 @@ func (c *call) request(ctx context.Context) (*http.Request, error) {
 	// dead before anything was written to it.
 	req.GetBody = view.again
 	return req, nil
+}
+
+// outgoingQuery is the query with what is injected.
+func (c *call) outgoingQuery() string {
+	query := c.query
+	for i := range c.fields {
+		f := &c.fields[i]
+		if f.In == exchange.Query && !(f.IfAbsent && countQuery(query, f.Name) == 1) {
+			query = addQuery(query, f.Name, f.Value)
+		}
+	}
+	return query
 }
 
 // fieldList builds a header whose values share one array.
@@ -268,7 +299,7 @@ func (c *call) outgoingTrailer() http.Header {
 func (c *call) judge(ctx context.Context, ans *http.Response) (again bool, err error) {
 	req, res := c.head(), exchange.Head{Status: ans.StatusCode, Header: ans.Header}
 	var body []byte
-	if c.route.bodies && holdable(c.r.Method, ans) {
+	if c.route.bodies && holdable(c.method, ans.StatusCode, ans.ContentLength, ans.Header) {
 		if want := c.route.Plan.WantsBody(req, res); want != exchange.NoBody {
 			body, err = holdBody(ans, want, &c.proxy.decoders).await(ctx)
 			if err != nil {
@@ -277,7 +308,7 @@ func (c *call) judge(ctx context.Context, ans *http.Response) (again bool, err e
 		}
 	}
 	v := c.route.Plan.Judge(req, res, body)
-	if len(v.Refused) == 0 && c.route.trailers && endsLater(c.r.Method, ans) {
+	if len(v.Refused) == 0 && c.route.trailers && endsLater(c.method, ans) {
 		return c.judgeEnd(ctx, ans, v)
 	}
 	hindrance := ""

@@ -80,7 +80,7 @@ func (c *call) awaitEnd(ans *http.Response) (ended bool) {
 // settleEnd judges the trailer of an answer that was passed on: a refusal there
 // renews the token, though it is too late to repair this call.
 func (c *call) settleEnd(ans *http.Response) {
-	c.session.settle(c.r.Context(), c.endVerdict(ans), ReplayLate)
+	c.session.settle(c.ctx, c.endVerdict(ans), ReplayLate)
 }
 
 // endVerdict is what an answer means now that it has ended. What its head

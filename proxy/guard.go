@@ -27,11 +27,7 @@ type Guard struct {
 
 // Wrap returns a handler that passes to next what the guard lets pass.
 func (g Guard) Wrap(next http.Handler) http.Handler {
-	hosts := make([]string, len(g.Hosts))
-	for i, host := range g.Hosts {
-		hosts[i] = hostName(host)
-	}
-	guard := Guard{Loopback: g.Loopback, Hosts: hosts, Origins: slices.Clone(g.Origins)}
+	guard := g.prepared()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refused := guard.check(r.Host, r.Header); refused != nil {
 			answerEarly(w, r, func() { refused.write(w, isGRPCCall(r)) })
@@ -42,6 +38,15 @@ func (g Guard) Wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// prepared returns a guard of its own, whose hosts are as requests are compared.
+func (g Guard) prepared() *Guard {
+	hosts := make([]string, len(g.Hosts))
+	for i, host := range g.Hosts {
+		hosts[i] = hostName(host)
+	}
+	return &Guard{Loopback: g.Loopback, Hosts: hosts, Origins: slices.Clone(g.Origins)}
 }
 
 // check returns why a request is refused, or nil. A request without a Host has

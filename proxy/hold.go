@@ -27,15 +27,15 @@ var errHoldEnded = errors.New("no more of the answer is held")
 // holdable reports whether rules may look at the body of an answer at all. It
 // never is where the head promises a stream, a part, or no body, and where the
 // coding is none that a judge reads.
-func holdable(method string, ans *http.Response) bool {
-	switch ans.StatusCode {
+func holdable(method string, status int, length int64, header exchange.Getter) bool {
+	switch status {
 	case http.StatusSwitchingProtocols, http.StatusNoContent, http.StatusPartialContent, http.StatusNotModified:
 		return false
 	}
-	if method == http.MethodHead || ans.ContentLength == 0 || isStream(ans.Header.Get("Content-Type")) {
+	if method == http.MethodHead || length == 0 || isStream(header.Get("Content-Type")) {
 		return false
 	}
-	_, ok := gzipped(ans.Header["Content-Encoding"])
+	_, ok := gzipped(header.Values("Content-Encoding"))
 	return ok
 }
 
@@ -99,7 +99,7 @@ func holdBody(ans *http.Response, want exchange.BodyWant, decoders *gzipPool) *h
 		if zipped {
 			h.value = decoders.decode(bytes.NewReader(h.raw), h.find)
 		} else {
-			h.value = h.pick(h.raw)
+			h.value = pickPart(h.raw, h.want)
 		}
 		close(h.done)
 	} else {
@@ -127,14 +127,15 @@ func (h *hold) look(zipped bool, decoders *gzipPool) {
 	}
 }
 
-// pick is find for a text that is here as a whole.
-func (h *hold) pick(text []byte) []byte {
+// pickPart returns what rules look at of a text that is here as a whole; nil:
+// nothing.
+func pickPart(text []byte, want exchange.BodyWant) []byte {
 	var end jsonEnd
 	state, from, to := end.scan(text)
 	switch {
 	case state == jsonEnded:
 		return text[from:to]
-	case h.want == exchange.TextBody:
+	case want == exchange.TextBody:
 		return text
 	}
 	return nil

@@ -32,8 +32,8 @@ type record struct {
 func (c *call) record() record {
 	rec := record{
 		log: c.proxy.log, requests: c.proxy.requests, metrics: c.metrics, trace: c.trace,
-		method: c.r.Method,
-		start:  c.start, upstream: c.upstream, status: c.status, replays: c.replays, own: c.own, passed: c.session.passed,
+		method: c.method, caller: c.caller,
+		start: c.start, upstream: c.upstream, status: c.status, replays: c.replays, own: c.own, passed: c.session.passed,
 	}
 	if c.route != nil {
 		rec.route = c.route.Name

@@ -197,7 +197,7 @@ func (c *call) flush() {
 func (c *call) copyBody(ans *http.Response) error {
 	buf, n, err := c.first.buf, c.first.n, c.first.err
 	if buf == nil {
-		if c.r.Method == http.MethodHead || bodiless(ans) {
+		if c.method == http.MethodHead || bodiless(ans) {
 			return nil
 		}
 		buf = c.proxy.buffers.Get()

@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"attache/internal/exchange"
+	"attache/internal/http1"
 )
 
 // route is a Route with everything worked out that does not depend on the
@@ -25,6 +27,15 @@ type route struct {
 	bodies   bool
 	trailers bool
 	metrics  RouteMetrics
+	direct   *Transport // what Transport is, if the upstream is always the same; or nil
+}
+
+// client returns what sends plain requests of HTTP/1.1, as [Transport.client] does.
+func (r *route) client() (*http1.Client, time.Duration) {
+	if r.direct == nil {
+		return nil, 0
+	}
+	return r.direct.client()
 }
 
 // endpoint is an upstream as requests name it.
@@ -78,6 +89,7 @@ func newRoute(cfg Route) (*route, error) {
 		if r.upstream, err = endpointOf(cfg.Upstream); err != nil {
 			return nil, err
 		}
+		r.direct, _ = cfg.Transport.(*Transport)
 	}
 	switch {
 	case r.prefix != "" && r.prefix[0] != '/':

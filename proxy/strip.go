@@ -94,13 +94,23 @@ func headerIs(key, folded string) bool {
 // header reports whether the header field key is a spelling of a name that has
 // to go.
 func (s *stripper) header(key string, values []string) bool {
-	for i := range s.headers {
-		n := &s.headers[i]
-		if headerIs(key, n.folded) {
-			return !n.keepOne || key != n.exact || len(values) != 1 || isBlank(values[0])
+	n := s.headers.spelt(key)
+	return n != nil && n.goes(key, values)
+}
+
+// spelt returns the header name of which key is a spelling, or nil.
+func (n names) spelt(key string) *name {
+	for i := range n {
+		if headerIs(key, n[i].folded) {
+			return &n[i]
 		}
 	}
-	return false
+	return nil
+}
+
+// goes reports whether the header field key, which is a spelling of n, has to go.
+func (n *name) goes(key string, values []string) bool {
+	return !n.keepOne || key != n.exact || len(values) != 1 || isBlank(values[0])
 }
 
 // isBlank reports whether a value is empty once HTTP/1.1 has carried it, which drops
@@ -126,7 +136,7 @@ func (s *stripper) trailer(key string) bool {
 // strippedHeader is a client's header as far as it goes upstream, for plans to
 // read.
 type strippedHeader struct {
-	header  http.Header
+	header  exchange.Getter
 	strip   *stripper
 	cookies []string // of the Cookie header
 }

@@ -188,6 +188,22 @@ func (t *Transport) Send(req *http.Request, onInterim func(status int, header ht
 	return ans, err
 }
 
+// client returns what sends plain requests of HTTP/1.1, and how long an upstream may
+// take for the head of an answer; nil: they have to go through Send.
+func (t *Transport) client() (*http1.Client, time.Duration) {
+	if t.chose2.Load() {
+		return nil, 0
+	}
+	return t.own, t.headerTimeout
+}
+
+// chose tells that a connection of client is for HTTP/2: requests have to go through
+// Send from now on.
+func (t *Transport) chose(c *choseHTTP2) {
+	t.spare.put(c.conn)
+	t.chose2.Store(true)
+}
+
 // sendStandard sends a request by net/http.
 func (t *Transport) sendStandard(req *http.Request, untimed bool, onInterim func(int, http.Header)) (*http.Response, error) {
 	if u := req.URL; u.Opaque != "" && u.Opaque[:min(2, len(u.Opaque))] != "//" && t.proxied(req) {

@@ -113,9 +113,13 @@ func loginTransport(c config.Credential) *http.Transport {
 }
 
 // guardOf returns the guard of a listener for requests. A route's host is a name
-// that the user chose, so it may be asked for.
-func guardOf(l config.Listener, routes []config.Route) proxy.Guard {
-	guard := proxy.Guard{Loopback: l.Loopback, Hosts: slices.Clone(l.Hosts), Origins: l.Origins}
+// that the user chose, so it may be asked for. Nil: no browser reaches a socket, so no
+// page has to be kept away.
+func guardOf(l config.Listener, routes []config.Route) *proxy.Guard {
+	if l.Unix != nil {
+		return nil
+	}
+	guard := &proxy.Guard{Loopback: l.Loopback, Hosts: slices.Clone(l.Hosts), Origins: l.Origins}
 	for _, r := range routes {
 		if r.Host != "" {
 			guard.Hosts = append(guard.Hosts, r.Host)

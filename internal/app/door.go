@@ -24,6 +24,7 @@ type door struct {
 	raw     net.Listener    // the socket itself
 	socket  net.Listener    // the same with the bounds of its connections
 	server  *http.Server
+	express *proxy.Express // nil: server has all connections
 	handler atomic.Pointer[http.Handler]
 	leaving *proxy.Leaving
 	left    atomic.Bool     // no longer takes connections
@@ -51,6 +52,9 @@ func (a *App) newDoor(spot spot, socket net.Listener) *door {
 	if l.Unix != nil {
 		d.server.ConnContext = withPeer
 	}
+	if spot.front != nil {
+		d.express = proxy.NewExpress(b, d.server, d.server.TLSConfig, a.log)
+	}
 	d.show(spot)
 	return d
 }
@@ -59,6 +63,9 @@ func (a *App) newDoor(spot spot, socket net.Listener) *door {
 // that begin from now on.
 func (d *door) show(spot spot) {
 	d.handler.Store(&spot.handler)
+	if d.express != nil {
+		d.express.Show(spot.front)
+	}
 	d.wants = spot.listener
 }
 
@@ -73,6 +80,9 @@ func (d *door) follow(next *door) {
 		answer = verifiedAnew(clientCA(next.wants), answer)
 	}
 	d.handler.Store(&answer)
+	if d.express != nil {
+		d.express.Show(nil)
+	}
 }
 
 // clientCA returns who may issue the certificates of a listener's callers; nil:
@@ -116,6 +126,9 @@ func verifies(roots *x509.CertPool, chain []*x509.Certificate) bool {
 
 // serve answers requests until the door is closed.
 func (d *door) serve() error {
+	if d.express != nil {
+		return d.express.Serve(d.socket)
+	}
 	if d.server.TLSConfig != nil {
 		return d.server.ServeTLS(d.socket, "", "")
 	}
@@ -126,9 +139,17 @@ func (d *door) serve() error {
 // their answers ask the clients to leave.
 func (d *door) stopListening() {
 	d.left.Store(true)
-	d.leaving.Leave()
+	d.leave()
 	d.end()
 	d.socket.Close()
+}
+
+// leave asks clients to go elsewhere, in the answers to their requests.
+func (d *door) leave() {
+	d.leaving.Leave()
+	if d.express != nil {
+		d.express.Leave()
+	}
 }
 
 // close lets the requests that are under way finish until ctx ends, and cuts
@@ -136,6 +157,14 @@ func (d *door) stopListening() {
 func (d *door) close(ctx context.Context) bool {
 	d.left.Store(true)
 	d.end()
+	if d.express != nil {
+		d.socket.Close()
+		if d.express.Shutdown(ctx) == nil {
+			return true
+		}
+		d.express.Close()
+		return false
+	}
 	if d.server.Shutdown(ctx) == nil {
 		return true
 	}

@@ -37,7 +37,7 @@ func (a *App) leave(why string) {
 		a.log.Info("stopping: not ready", "why", why)
 	}
 	for _, d := range a.openDoors(true) {
-		d.leaving.Leave()
+		d.leave()
 	}
 	a.admin.Drain()
 }
@@ -49,7 +49,7 @@ func (a *App) drain(broken bool) bool {
 	close(a.draining)
 	data := a.openDoors(true)
 	for _, d := range data {
-		d.leaving.Leave() // some may be new since leave
+		d.leave() // some may be new since leave
 	}
 	if !broken {
 		a.pause(limits.Delay)

@@ -30,6 +30,7 @@ type spot struct {
 	key      string // tells it from the other spots, also in the next setup
 	listener config.Listener
 	handler  http.Handler
+	front    *proxy.Front // of requests alone: what handler is made of
 }
 
 // spots lists the places of a setup, those for the application first.
@@ -39,10 +40,12 @@ func (a *App) spots(s *setup) []spot {
 		spots = append(spots, spot{what: what, key: listenerKey(what, i, l), listener: l, handler: h})
 	}
 	for i, l := range s.config.Listen {
-		add(forRequests, i, l, a.protect(l, s.config.Routes, s.proxy))
+		front := &proxy.Front{Guard: guardOf(l, s.config.Routes), Callers: a.callersOf(l), Proxy: s.proxy}
+		add(forRequests, i, l, front.Handler())
+		spots[i].front = front
 	}
 	if h := s.config.Handout; h != nil {
-		add(forHandout, 0, h.Listener, a.protect(h.Listener, nil, s.handout))
+		add(forHandout, 0, h.Listener, a.protect(h.Listener, s.handout))
 	}
 	guard := proxy.Guard{Loopback: true} // the configuration refuses any other address
 	var quit func()
@@ -67,24 +70,26 @@ func controlListener(address string) config.Listener {
 }
 
 // protect returns h for those who may use l.
-func (a *App) protect(l config.Listener, routes []config.Route, h http.Handler) http.Handler {
-	h = a.askCallers(l, h)
-	if l.Unix != nil { // no browser reaches a socket, so no page has to be kept away
-		return h
+func (a *App) protect(l config.Listener, h http.Handler) http.Handler {
+	if callers := a.callersOf(l); callers != nil {
+		h = callers.Wrap(h)
 	}
-	return guardOf(l, routes).Wrap(h)
+	if guard := guardOf(l, nil); guard != nil {
+		h = guard.Wrap(h)
+	}
+	return h
 }
 
-// askCallers returns h for the callers of l alone, if it names any.
-func (a *App) askCallers(l config.Listener, h http.Handler) http.Handler {
+// callersOf returns those who alone may use l; nil: it names nobody.
+func (a *App) callersOf(l config.Listener) *proxy.Callers {
 	if len(l.Callers) == 0 {
-		return h
+		return nil
 	}
 	var list []proxy.Caller
 	for _, c := range l.Callers {
 		list = append(list, proxy.Caller(c))
 	}
-	return proxy.NewCallers(list, a.log).Wrap(h)
+	return proxy.NewCallers(list, a.log)
 }
 
 // doorPlan says what becomes of the doors when a setup comes into service. The

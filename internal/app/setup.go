@@ -21,7 +21,7 @@ type setup struct {
 	change    *refresher.Change // not yet committed; nil once it is
 	upstreams []upstream
 	secrets   *secretFiles
-	proxy     http.Handler
+	proxy     *proxy.Proxy
 	handout   http.Handler // nil: no tokens are handed out
 	required  map[tokenName]bool
 	shown     []admin.Route

@@ -27,42 +27,30 @@ func (a *answer) begin(h head, method string) error {
 		a.res.Proto, a.res.ProtoMinor = "HTTP/1.0", 0
 	}
 	b := &a.body
-	b.reuse = !a.res.Close
-	length, err := lengthOf(h.header)
+	f, err := h.framing(method, h.header["Content-Length"], h.header["Transfer-Encoding"], h.header["Connection"])
 	if err != nil {
 		return err
 	}
-	chunked, err := isChunked(&h)
-	if err != nil {
-		return err
-	}
+	b.reuse = f.reuse
 	delete(h.header, "Transfer-Encoding")
-	switch {
-	case h.status == http.StatusSwitchingProtocols:
+	if h.status == http.StatusSwitchingProtocols {
 		return a.switched()
-	case method == http.MethodHead:
-		a.res.ContentLength = length
-	case h.status == http.StatusNoContent || h.status == http.StatusNotModified:
-		// What a 304 says of a length is about another answer (RFC 9110
-		// section 15.4.5); of a 204 it is a mistake.
-		b.reuse = b.reuse && (h.status == http.StatusNotModified || length <= 0 && !chunked)
-	case chunked:
-		b.kind, a.res.ContentLength, b.trailer = bodyChunked, -1, &a.res.Trailer
-		if a.res.Trailer, err = announced(h.header); err != nil {
-			return err
-		}
-	case length >= 0:
-		b.left, a.res.ContentLength = length, length
-		if length > 0 {
-			b.kind = bodyCounted
-		}
-	default:
-		b.kind, a.res.ContentLength, b.reuse, a.res.Close = bodyUntilClose, -1, false, true
 	}
-	if b.kind == bodyNone {
+	a.res.ContentLength = f.length
+	switch b.kind = f.kind; b.kind {
+	case bodyNone:
 		b.state.Store(stateDone)
 		b.finish()
 		return nil
+	case bodyCounted:
+		b.left = f.length
+	case bodyChunked:
+		b.trailer = &a.res.Trailer
+		if a.res.Trailer, err = announced(h.header); err != nil {
+			return err
+		}
+	case bodyUntilClose:
+		a.res.Close = true
 	}
 	a.res.Body = b
 	return nil

@@ -7,26 +7,44 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"attache/internal/rawio"
 )
 
 // readSize is that of the buffer of a connection in use, in bytes. Idle
 // connections have none.
 const readSize = 4 << 10
 
+// tripSize is that of the buffers that [Trip] reads through, in bytes. A trip that
+// waits has none, so few are needed.
+const tripSize = 16 << 10
+
 // readBuffers lends read buffers. Larger ones, which a long head made, are not
 // kept.
-type readBuffers struct{ pool sync.Pool }
+type readBuffers struct{ small, large sync.Pool }
 
 func (b *readBuffers) get() []byte {
-	if p, ok := b.pool.Get().(*[readSize]byte); ok {
+	if p, ok := b.small.Get().(*[readSize]byte); ok {
 		return p[:]
 	}
 	return new([readSize]byte)[:]
 }
 
-func (b *readBuffers) put(p []byte) {
-	if len(p) == readSize {
-		b.pool.Put((*[readSize]byte)(p))
+// Get returns a buffer for a trip. It implements [rawio.Buffers].
+func (b *readBuffers) Get() []byte {
+	if p, ok := b.large.Get().(*[tripSize]byte); ok {
+		return p[:]
+	}
+	return new([tripSize]byte)[:]
+}
+
+// Put takes a buffer back, whose ever it is.
+func (b *readBuffers) Put(p []byte) {
+	switch len(p) {
+	case readSize:
+		b.small.Put((*[readSize]byte)(p))
+	case tripSize:
+		b.large.Put((*[tripSize]byte)(p))
 	}
 }
 
@@ -37,6 +55,7 @@ type conn struct {
 	buffers *readBuffers
 	below   net.Conn        // the connection under TLS, or Conn itself
 	secure  bool            // below is not Conn
+	socket  *rawio.Conn     // below, if it is one
 	sock    syscall.RawConn // nil: cannot be looked at
 	look    func(fd uintptr) bool
 	quiet   bool // what look found out
@@ -44,6 +63,7 @@ type conn struct {
 	abort     func() // ends all I/O for good; safe at any time, from anywhere
 	reused    bool
 	idleSince time.Time
+	until     time.Time // the read deadline that a trip has left; zero: none
 
 	buf   []byte // buf[r:w] was read and not consumed; nil while idle
 	r, w  int
@@ -60,6 +80,7 @@ func newConn(nc net.Conn, buffers *readBuffers) *conn {
 	if t, ok := nc.(*tls.Conn); ok {
 		c.below, c.secure = t.NetConn(), true
 	}
+	c.socket, _ = c.below.(*rawio.Conn)
 	below := c.below
 	c.abort = func() { below.Close() }
 	if s, ok := c.below.(syscall.Conn); ok {
@@ -78,6 +99,7 @@ func newConn(nc net.Conn, buffers *readBuffers) *conn {
 func (c *conn) begin() {
 	c.buf = c.buffers.get()
 	c.r, c.w, c.heard = 0, 0, false
+	c.expect(time.Time{})
 	c.mu.Lock()
 	c.headCame = false
 	c.mu.Unlock()
@@ -89,11 +111,19 @@ func (c *conn) rest() bool {
 	clean := c.r == c.w
 	c.giveBuffer()
 	c.reused = true
-	return clean && (!c.secure || c.nothingDecrypted())
+	return clean && (!c.secure || c.socket != nil || c.nothingDecrypted())
+}
+
+// expect sets the read deadline that trips leave behind.
+func (c *conn) expect(until time.Time) {
+	if until != c.until {
+		c.until = until
+		c.SetReadDeadline(until) // fails only where reading will fail too
+	}
 }
 
 func (c *conn) giveBuffer() {
-	c.buffers.put(c.buf)
+	c.buffers.Put(c.buf)
 	c.buf, c.r, c.w = nil, 0, 0
 }
 
@@ -105,7 +135,7 @@ func (c *conn) nothingDecrypted() bool {
 	}
 	var p [1]byte
 	n, err := c.Conn.Read(p[:])
-	if e, ok := err.(net.Error); n > 0 || !ok || !e.Timeout() {
+	if n > 0 || !isTimeout(err) {
 		return false
 	}
 	return c.SetReadDeadline(time.Time{}) == nil
@@ -115,13 +145,25 @@ func (c *conn) nothingDecrypted() bool {
 // neither closed it nor sent anything. Where that cannot be seen it is taken for
 // alive. It costs one system call, which is why it is asked for every request:
 // the bytes of an answer that nobody waits for would be the answer to somebody
-// else's request.
+// else's request. No read deadline may be over.
 func (c *conn) alive() bool {
+	if c.secure && c.socket != nil { // what TLS has read counts as well
+		c.socket.SetImpatient(true)
+		defer c.socket.SetImpatient(false)
+		var p [1]byte
+		n, err := c.Conn.Read(p[:])
+		return n == 0 && isTimeout(err)
+	}
 	if c.sock == nil {
 		return true
 	}
 	c.quiet = false
 	return c.sock.Read(c.look) == nil && c.quiet
+}
+
+func isTimeout(err error) bool {
+	e, ok := err.(net.Error)
+	return ok && e.Timeout()
 }
 
 // awaitHead bounds the time until the answer's head, unless it is there; 0: no
@@ -193,7 +235,7 @@ func (c *conn) more(limit int) error {
 		default:
 			grown := make([]byte, min(2*len(c.buf), max(limit, readSize)))
 			c.w = copy(grown, c.buf)
-			c.buffers.put(c.buf)
+			c.buffers.Put(c.buf)
 			c.buf = grown
 		}
 	}

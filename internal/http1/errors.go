@@ -14,3 +14,7 @@ func malformed(what string) error {
 func unsendable(what string) error {
 	return &ProtocolError{"the request cannot be sent: " + what}
 }
+
+func badRequest(what string) error {
+	return &ProtocolError{"the request is not HTTP/1.1: " + what}
+}

@@ -2,9 +2,9 @@ package http1
 
 import (
 	"bytes"
+	"math"
 	"net/http"
 	"net/textproto"
-	"strconv"
 	"strings"
 )
 
@@ -14,10 +14,15 @@ const maxFields = 4 << 10
 
 // head is the head of an answer, parsed.
 type head struct {
+	statusLine
+	header http.Header
+}
+
+// statusLine is the first line of an answer.
+type statusLine struct {
 	status int
 	text   string // status and reason, as in "200 OK"
 	old    bool   // HTTP/1.0
-	header http.Header
 }
 
 // readHead reads interim answers and then the head of the final one into a.
@@ -92,26 +97,33 @@ func likeHTTP(p []byte) bool {
 // parseHead parses a head, whose lines all end in CRLF.
 func parseHead(text string) (head, error) {
 	line, fields, _ := strings.Cut(text, "\r\n")
-	// RFC 9112 section 4: HTTP-version SP status-code SP [reason-phrase].
-	// Many leave out the second space along with the reason.
+	status, err := parseStatusLine(line)
+	if err != nil {
+		return head{}, err
+	}
+	header, err := parseFields(fields)
+	return head{status, header}, err
+}
+
+// parseStatusLine parses HTTP-version SP status-code SP [reason-phrase] (RFC 9112
+// section 4). Many leave out the second space along with the reason.
+func parseStatusLine(line string) (statusLine, error) {
 	if len(line) < len("HTTP/1.1 200") || line[:7] != "HTTP/1." || line[7] != '0' && line[7] != '1' || line[8] != ' ' ||
 		len(line) > 12 && line[12] != ' ' {
-		return head{}, malformed("the status line")
+		return statusLine{}, malformed("the status line")
 	}
-	h := head{text: line[9:], old: line[7] == '0'}
+	s := statusLine{text: line[9:], old: line[7] == '0'}
 	for i := range 3 {
 		d := line[9+i]
 		if d < '0' || d > '9' {
-			return head{}, malformed("the status line")
+			return statusLine{}, malformed("the status line")
 		}
-		h.status = h.status*10 + int(d-'0')
+		s.status = s.status*10 + int(d-'0')
 	}
-	if h.status < 100 || !isText(h.text) {
-		return head{}, malformed("the status line")
+	if s.status < 100 || !isText(s.text) {
+		return statusLine{}, malformed("the status line")
 	}
-	var err error
-	h.header, err = parseFields(fields)
-	return h, err
+	return s, nil
 }
 
 // parseFields parses field lines, each of which ends in CRLF (RFC 9112 section
@@ -123,17 +135,11 @@ func parseFields(text string) (http.Header, error) {
 	}
 	header, values := make(http.Header, count), make([]string, 0, count)
 	for text != "" {
-		var line string
-		line, text, _ = strings.Cut(text, "\r\n")
-		name, value, ok := strings.Cut(line, ":")
-		if !ok || !isToken(name) { // so neither folded nor with a space before the colon
-			return nil, malformed("a field's name")
+		var key, value string
+		var err error
+		if key, value, text, err = cutField(text); err != nil {
+			return nil, err
 		}
-		value = trim(value)
-		if !isText(value) {
-			return nil, malformed("a field's value")
-		}
-		key := textproto.CanonicalMIMEHeaderKey(name)
 		if others, ok := header[key]; ok {
 			header[key] = append(others, value)
 			continue
@@ -144,45 +150,82 @@ func parseFields(text string) (http.Header, error) {
 	return header, nil
 }
 
-// lengthOf returns the Content-Length of a header; -1: there is none. Two equal
-// ones are refused as well: whoever sends them has lost track.
-func lengthOf(header http.Header) (int64, error) {
-	values, ok := header["Content-Length"]
-	if !ok {
+// lengthOf returns what the values of Content-Length say; -1: there are none. Two
+// equal ones are refused as well: whoever sends them has lost track.
+func lengthOf(values []string) (int64, error) {
+	if len(values) == 0 {
 		return -1, nil
 	}
-	if len(values) != 1 || values[0] == "" {
+	if len(values) != 1 || values[0] == "" || len(values[0]) > len("9223372036854775807") {
 		return 0, malformed("its length")
 	}
+	var n uint64
 	for i := range len(values[0]) {
-		if d := values[0][i]; d < '0' || d > '9' {
+		d := values[0][i]
+		if d < '0' || d > '9' {
 			return 0, malformed("its length")
 		}
+		n = n*10 + uint64(d-'0') // 19 digits are less than 2^64
 	}
-	n, err := strconv.ParseInt(values[0], 10, 64)
-	if err != nil {
+	if n > math.MaxInt64 {
 		return 0, malformed("its length")
 	}
-	return n, nil
+	return int64(n), nil
 }
 
-// isChunked reports whether the body comes in chunks, which is the only transfer
-// coding that is understood.
-func isChunked(h *head) (bool, error) {
-	values, ok := h.header["Transfer-Encoding"]
-	if !ok {
+// isChunked reports whether the body comes in chunks, by the values of
+// Transfer-Encoding, which is the only transfer coding that is understood.
+func isChunked(codings []string, old, hasLength bool) (bool, error) {
+	switch {
+	case len(codings) == 0:
 		return false, nil
-	}
-	if len(values) != 1 || !strings.EqualFold(values[0], "chunked") {
+	case len(codings) != 1 || !strings.EqualFold(codings[0], "chunked"):
 		return false, malformed("its transfer coding")
-	}
-	if h.old { // RFC 9112 section 6.1
+	case old: // RFC 9112 section 6.1
 		return false, malformed("a transfer coding in HTTP/1.0")
-	}
-	if _, both := h.header["Content-Length"]; both {
+	case hasLength:
 		return false, malformed("both a length and a transfer coding")
 	}
 	return true, nil
+}
+
+// framing says how an answer ends, and what becomes of its connection.
+type framing struct {
+	kind   int   // bodyNone, …
+	length int64 // what the head says of it; -1: nothing
+	reuse  bool  // the connection may serve another request
+}
+
+// framing works that out (RFC 9112 section 6.3).
+func (s *statusLine) framing(method string, lengths, codings, connection []string) (framing, error) {
+	f := framing{reuse: !s.old && !closes(connection)}
+	length, err := lengthOf(lengths)
+	if err != nil {
+		return f, err
+	}
+	chunked, err := isChunked(codings, s.old, len(lengths) > 0)
+	if err != nil {
+		return f, err
+	}
+	switch {
+	case s.status == http.StatusSwitchingProtocols:
+	case method == http.MethodHead:
+		f.length = length
+	case s.status == http.StatusNoContent || s.status == http.StatusNotModified:
+		// What a 304 says of a length is about another answer (RFC 9110
+		// section 15.4.5); of a 204 it is a mistake.
+		f.reuse = f.reuse && (s.status == http.StatusNotModified || length <= 0 && !chunked)
+	case chunked:
+		f.kind, f.length = bodyChunked, -1
+	case length >= 0:
+		f.length = length
+		if length > 0 {
+			f.kind = bodyCounted
+		}
+	default:
+		f.kind, f.length, f.reuse = bodyUntilClose, -1, false
+	}
+	return f, nil
 }
 
 // announced returns the trailer that a header announces, without values.
@@ -234,19 +277,11 @@ func trim(s string) string {
 // isToken reports whether s is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
-		if !tokenByte(s[i]) {
+		if classes[s[i]] == notToken {
 			return false
 		}
 	}
 	return s != ""
-}
-
-func tokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-':
-		return true
-	}
-	return strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0
 }
 
 // isText reports whether s may be a field's value (RFC 9110 section 5.5): no

@@ -24,8 +24,14 @@ type pool struct {
 func (p *pool) get() *conn {
 	for {
 		c, fresh := p.pop()
-		if c == nil || fresh && c.alive() {
-			return c
+		if c == nil {
+			return nil
+		}
+		if fresh {
+			c.expect(time.Time{})
+			if c.alive() {
+				return c
+			}
 		}
 		c.Close()
 	}

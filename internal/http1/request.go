@@ -118,7 +118,11 @@ func (o *outgoing) target(req *http.Request) error {
 	if u.ForceQuery || u.RawQuery != "" {
 		o.buf = append(append(o.buf, '?'), u.RawQuery...)
 	}
-	for _, c := range o.buf[from:] {
+	return checkTarget(o.buf[from:])
+}
+
+func checkTarget(target []byte) error {
+	for _, c := range target {
 		if c <= ' ' || c == 0x7f {
 			return unsendable("its target holds a space or a control character")
 		}
@@ -126,13 +130,59 @@ func (o *outgoing) target(req *http.Request) error {
 	return nil
 }
 
-// hostOf returns the Host field, without the zone of an IPv6 address, which
-// means nothing elsewhere (RFC 6874 section 1).
-func hostOf(req *http.Request) (string, error) {
-	host := req.Host
-	if host == "" {
-		host = req.URL.Host
+// AppendHead appends the request line of a [Message], whose target has to be in
+// origin form, and its Host field, with the checks that every request gets. Fields
+// and an empty line have to follow.
+func AppendHead(buf []byte, method, target, host string) ([]byte, error) {
+	if !isToken(method) {
+		return nil, unsendable("its method is no token")
 	}
+	buf = append(append(buf, method...), ' ')
+	from := len(buf)
+	buf = append(buf, target...)
+	if err := checkTarget(buf[from:]); err != nil {
+		return nil, err
+	}
+	host, err := hostField(host)
+	return append(append(append(buf, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...), err
+}
+
+// AppendField appends a field of a [Message], with the checks that every field
+// gets.
+func AppendField(buf []byte, name, value string) ([]byte, error) {
+	if err := checkField(name, value); err != nil {
+		return nil, err
+	}
+	return AppendChecked(buf, name, value), nil
+}
+
+// AppendChecked appends a field that was read from a head here, and so passed the
+// checks already.
+func AppendChecked(buf []byte, name, value string) []byte {
+	return append(append(append(append(buf, name...), ": "...), trim(value)...), "\r\n"...)
+}
+
+func checkField(name, value string) error {
+	if !isToken(name) {
+		return unsendable("a field's name is no token")
+	}
+	if !isText(value) {
+		return unsendable("a field's value holds a control character")
+	}
+	return nil
+}
+
+// hostOf returns the Host field.
+func hostOf(req *http.Request) (string, error) {
+	if req.Host == "" {
+		return hostField(req.URL.Host)
+	}
+	return hostField(req.Host)
+}
+
+// hostField returns the Host field of a host, without the zone of an IPv6 address,
+// which means nothing elsewhere (RFC 6874 section 1).
+func hostField(host string) (string, error) {
 	for i := range len(host) {
 		if c := host[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"/<>?@\^{|}#`, c) >= 0 {
 			return "", unsendable("its host holds a character that no host has")
@@ -167,14 +217,11 @@ func (o *outgoing) field(key string, values []string) error {
 	if len(values) == 0 {
 		return nil
 	}
-	if !isToken(key) {
-		return unsendable("a field's name is no token")
-	}
 	for _, value := range values {
-		if !isText(value) {
-			return unsendable("a field's value holds a control character")
+		if err := checkField(key, value); err != nil {
+			return err
 		}
-		o.buf = append(append(append(append(o.buf, key...), ": "...), trim(value)...), "\r\n"...)
+		o.buf = AppendChecked(o.buf, key, value)
 	}
 	return nil
 }
