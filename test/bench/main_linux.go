@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -89,13 +88,4 @@ func compare(ctx context.Context, opt *options, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "The documentation was left alone: this was no full run (--docs or --render %s rewrites it all the same).\n", path)
 	}
 	return complaints(res)
-}
-
-// complaints returns what makes figures invalid, as an error.
-func complaints(res *results) error {
-	var all []error
-	for _, f := range faults(res) {
-		all = append(all, fmt.Errorf("%s (%s): %s", f.Proxy, strings.Join(f.Cases, ", "), f.Reason))
-	}
-	return errors.Join(all...)
 }

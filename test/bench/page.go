@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"slices"
@@ -229,6 +230,15 @@ func faults(r *results) []fault {
 		}
 	}
 	return all
+}
+
+// complaints returns what makes figures invalid, as an error.
+func complaints(res *results) error {
+	var all []error
+	for _, f := range faults(res) {
+		all = append(all, fmt.Errorf("%s (%s): %s", f.Proxy, strings.Join(f.Cases, ", "), f.Reason))
+	}
+	return errors.Join(all...)
 }
 
 // invalidText names what is invalid, and why.
