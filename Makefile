@@ -74,7 +74,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: build ## Compare with nginx, haproxy and others, 13 minutes; ARGS="-h" tells more
+bench: build ## Compare with nginx, haproxy and others, 14 minutes; ARGS="-h" tells more
 	BUILD_DIR=$(BUILD_DIR) scripts/bench.sh $(ARGS)
 
 .PHONY: simulate

@@ -20,6 +20,7 @@ type loadCase struct {
 	Connections int
 	Rate        int  // requests a second in an open loop; 0: closed loop
 	TLS         bool // to the upstream
+	Chunked     bool // the upstream answers in chunks, without a length
 	JudgesJSON  bool // attache looks into the answer's body
 	PerUser     bool // attache has a token for each user
 }
@@ -38,7 +39,16 @@ func cases() []loadCase {
 		with("large", "10 KB", "GET, 10 KB come back", func(c *loadCase) { c.Path, c.AnswerBytes = "/large", 10_000 }),
 		with("post", "1 KB POST", "POST of 1 KB, 200 bytes come back", func(c *loadCase) { c.PostBytes = 1000 }),
 		with("tls", "TLS upstream", "GET, 200 bytes, TLS 1.3 to the upstream", func(c *loadCase) { c.TLS = true }),
+		with("tls-large", "10 KB, TLS upstream", "GET, 10 KB, TLS 1.3 to the upstream", func(c *loadCase) {
+			c.Path, c.AnswerBytes, c.TLS = "/large", 10_000, true
+		}),
 		with("open", "4,000 a second", "GET, 200 bytes, 4,000 requests a second whatever the answers do", func(c *loadCase) { c.Rate = 4000 }),
+		with("open-tls", "4,000 a second, TLS upstream", "GET, 200 bytes, 4,000 requests a second whatever the answers do, TLS 1.3 to the upstream", func(c *loadCase) {
+			c.Rate, c.TLS = 4000, true
+		}),
+		with("chunked", "1 KB in chunks", "GET, 1 KB that the upstream sends in four chunks", func(c *loadCase) {
+			c.Path, c.AnswerBytes, c.Chunked = "/chunked", 1000, true
+		}),
 		with("json", "judged JSON", "GET, 1 KB of JSON; attache looks for a refusal in it, the others pass it on", func(c *loadCase) {
 			c.Path, c.AnswerBytes, c.JudgesJSON = "/json", 1000, true
 		}),
@@ -46,6 +56,9 @@ func cases() []loadCase {
 		with("busy", "512 connections", "GET, 200 bytes, 512 connections instead of 64", func(c *loadCase) { c.Connections = 512 }),
 	}
 }
+
+// plain is attache's plain case, with which its others are compared.
+func plain() loadCase { return cases()[0] }
 
 func caseNames() []string {
 	var names []string
@@ -92,7 +105,13 @@ func answers() map[string][]byte {
 		json += item
 	}
 	json += strings.Repeat(" ", 1000-len(json)-len(tail)) + tail
+	var chunks strings.Builder
+	for range 4 {
+		fmt.Fprintf(&chunks, "%x\r\n%s\r\n", 250, strings.Repeat("c", 250))
+	}
 	return map[string][]byte{
+		"/chunked": []byte("HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n" + chunks.String() + "0\r\n\r\n"),
 		"/small": answer("text/plain", strings.Repeat("s", 200)),
 		"/large": answer("text/plain", strings.Repeat("l", 10_000)),
 		"/json":  answer("application/json", json),

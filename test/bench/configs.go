@@ -21,10 +21,14 @@ func (s site) upstream(c loadCase) (scheme string, port int) {
 	return "http", s.Plain
 }
 
-// attacheConfig returns attache.yaml and the recipe beside it.
-func attacheConfig(c loadCase, s site) (config, recipe string) {
+// attacheConfig returns attache.yaml and the recipe beside it. An empty lane is
+// the one that attache chooses.
+func attacheConfig(c loadCase, s site, lane string) (config, recipe string) {
 	scheme, port := s.upstream(c)
-	user, bounds, tls := "shared", "", ""
+	user, bounds, tls, chosen := "shared", "", "", ""
+	if lane != "" {
+		chosen = "\nlane: " + lane
+	}
 	if c.PerUser {
 		user = "{header: X-User-Id}"
 		bounds = "\n    instances: {max: 20000, logins_per_minute: 1000000}"
@@ -34,7 +38,7 @@ func attacheConfig(c loadCase, s site) (config, recipe string) {
 	}
 	config = fmt.Sprintf(`listen: 127.0.0.1:%d
 admin: 127.0.0.1:%d
-log: {level: warn, requests: none}
+log: {level: warn, requests: none}%s
 credentials:
   bench:
     recipe: ./bench.yaml
@@ -45,7 +49,7 @@ routes:
   - path: /
     upstream: %s://127.0.0.1:%d
     use: [bench]%s
-`, s.Listen, s.Admin, s.Plain, user, bounds, scheme, port, tls)
+`, s.Listen, s.Admin, chosen, s.Plain, user, bounds, scheme, port, tls)
 	body := ""
 	if c.JudgesJSON {
 		body = "\n  - {token: access, json: {code: [40001, 40014]}}"
@@ -184,7 +188,7 @@ func shownConfigs() string {
 	show := func(name, language, text string) {
 		fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n```%s\n%s```\n\n</details>\n", name, language, text)
 	}
-	config, recipe := attacheConfig(c, s)
+	config, recipe := attacheConfig(c, s, "")
 	show("attache.yaml", "yaml", config)
 	show("bench.yaml, attache’s recipe", "yaml", recipe)
 	show("nginx.conf", "nginx", nginxConfig(c, s))

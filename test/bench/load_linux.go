@@ -22,6 +22,7 @@ type load struct {
 	Port        int      // of the proxy, on loopback
 	Requests    [][]byte // sent in turn
 	AnswerBytes int      // length of each answer's body
+	Chunked     bool     // the answers may come in chunks
 	Connections int
 	Rate        int           // requests a second; 0: the next is sent when one is answered
 	Warm        time.Duration // not counted
@@ -37,6 +38,9 @@ type outcome struct {
 	Errors   int // warm-up included
 	FirstErr error
 	Latency  *histogram
+	// Late is how long after that moment it was sent. An open loop that is late
+	// although connections are free has itself to blame.
+	Late *histogram
 }
 
 // client is one connection to the proxy.
@@ -72,7 +76,7 @@ func run(ctx context.Context, l load, mark func() error) (outcome, error) {
 		return outcome{}, err
 	}
 	defer p.close()
-	r := &loader{load: l, poller: p, epoch: time.Now(), out: outcome{Latency: new(histogram)}, from: 1 << 62, until: 1 << 62}
+	r := &loader{load: l, poller: p, epoch: time.Now(), out: outcome{Latency: new(histogram), Late: new(histogram)}, from: 1 << 62, until: 1 << 62}
 	defer r.closeAll()
 	if l.Rate > 0 {
 		r.open = &schedule{rate: l.Rate}
@@ -223,6 +227,9 @@ func (r *loader) sendDueBefore(t time.Duration) {
 		}
 		c := r.idle[len(r.idle)-1]
 		r.idle = r.idle[:len(r.idle)-1]
+		if intended >= r.from && intended < r.until {
+			r.out.Late.add(r.now() - intended)
+		}
 		r.send(c, intended)
 	}
 }
@@ -250,7 +257,7 @@ func (r *loader) ready(c *client) error {
 	c.have += n
 	var end, length int
 	if err == nil {
-		end, length, err = message(c.buf[:c.have])
+		end, length, err = r.message(c.buf[:c.have])
 	}
 	switch {
 	case err != nil:
@@ -270,6 +277,14 @@ func (r *loader) ready(c *client) error {
 	}
 	r.free(c, t)
 	return nil
+}
+
+// message is the reader of answers that the load has.
+func (r *loader) message(data []byte) (end, bodyLength int, err error) {
+	if r.Chunked {
+		return chunkedMessage(data)
+	}
+	return message(data)
 }
 
 // free uses a connection for the next request.

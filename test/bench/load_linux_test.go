@@ -35,7 +35,7 @@ func testUpstream(t *testing.T) (u *upstream, ca string) {
 // loadOf is a case's load, straight onto the upstream.
 func loadOf(u *upstream, c loadCase) load {
 	return load{
-		Port: u.Plain, Requests: c.requests("127.0.0.1"), AnswerBytes: c.AnswerBytes, Connections: 4, Rate: c.Rate,
+		Port: u.Plain, Requests: c.requests("127.0.0.1"), AnswerBytes: c.AnswerBytes, Chunked: c.Chunked, Connections: 4, Rate: c.Rate,
 		Warm: time.Millisecond, Measure: 50 * time.Millisecond,
 	}
 }
@@ -55,6 +55,9 @@ func TestEveryCaseIsAnsweredWithoutErrors(t *testing.T) {
 		}
 		if out.Answers == 0 || out.Latency.total == 0 || out.Latency.quantile(0.5) <= 0 || marks != 2 {
 			t.Errorf("%s: %d answers, %d latencies, %d marks", c.Name, out.Answers, out.Latency.total, marks)
+		}
+		if open := c.Rate > 0; open != (out.Late.total > 0) {
+			t.Errorf("%s: %d requests were seen to be late or in time", c.Name, out.Late.total)
 		}
 	}
 }
@@ -78,7 +81,7 @@ func TestWrongAnswersAreCountedAndEndTheRun(t *testing.T) {
 
 func TestMissingAnswersAreErrors(t *testing.T) {
 	r := &loader{
-		epoch: time.Now().Add(-time.Hour), until: 50 * time.Minute, out: outcome{Latency: new(histogram)},
+		epoch: time.Now().Add(-time.Hour), until: 50 * time.Minute, out: outcome{Latency: new(histogram), Late: new(histogram)},
 		clients: []*client{nil, {waiting: true, intended: 40 * time.Minute}, {intended: time.Minute}},
 		open:    &schedule{start: 50*time.Minute - 3*time.Second, rate: 1},
 	}
@@ -151,6 +154,14 @@ func TestUpstreamSpeaksTLS(t *testing.T) {
 		if end, length, err := message(buf[:n]); end != n || length != 200 || err != nil {
 			t.Errorf("answer of %d bytes, %v", length, err)
 		}
+	}
+	// A long answer is one record, as it is with other servers.
+	large := loadCase{Path: "/large"}
+	if _, err := conn.Write(large.request("localhost", "")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 16<<10)); err != nil || n < 10_000 {
+		t.Errorf("the first record of a long answer has %d bytes, %v", n, err)
 	}
 	if conn.ConnectionState().Version != tls.VersionTLS13 {
 		t.Error("not TLS 1.3")

@@ -53,6 +53,7 @@ func compare(ctx context.Context, opt *options, stdout io.Writer) error {
 		for _, c := range res.Cases {
 			fmt.Fprintln(stdout, caseTable(c))
 		}
+		fmt.Fprintln(stdout, goalsTable(res))
 		return writeDocs(opt.Docs, res)
 	}
 	loadCore, proxyCore, err := chooseCores(opt.Cores)
@@ -77,7 +78,7 @@ func compare(ctx context.Context, opt *options, stdout io.Writer) error {
 	if err := res.save(path); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s\n%sThe results are in %s; it took %s.\n", mainTable(res), noise(res), path, seconds(res.Took).Round(time.Second))
+	fmt.Fprintf(stdout, "%s\n%s\n%sThe results are in %s; it took %s.\n", mainTable(res), goalsTable(res), noise(res), path, seconds(res.Took).Round(time.Second))
 	if opt.complete || opt.Write {
 		if err := writeDocs(opt.Docs, res); err != nil {
 			return err
@@ -87,17 +88,4 @@ func compare(ctx context.Context, opt *options, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "The documentation was left alone: this was no full run (--docs or --render %s rewrites it all the same).\n", path)
 	}
 	return complaints(res)
-}
-
-// complaints returns what makes figures invalid, as an error.
-func complaints(res *results) error {
-	var all []error
-	for _, c := range res.Cases {
-		for _, p := range c.Proxies {
-			if reason, ok := p.valid(); !ok {
-				all = append(all, fmt.Errorf("%s, %s: %s", c.Name, p.Name, reason))
-			}
-		}
-	}
-	return errors.Join(all...)
 }

@@ -10,11 +10,11 @@ var (
 	endOfHead     = []byte("\r\n\r\n")
 	lineBreak     = []byte("\r\n")
 	contentLength = []byte("content-length:")
-	chunked       = []byte("transfer-encoding:")
+	coding        = []byte("transfer-encoding:")
 	goodStatus    = []byte("HTTP/1.1 200")
 )
 
-var errChunked = errors.New("a body came in chunks; every body here has its length, so a proxy changed that")
+var errChunked = errors.New("a body came in chunks that was sent with its length, so a proxy changed that")
 
 // message tells where the first message in data ends, and how long its body is.
 // The end is 0 while the message is not complete. Only heads with a
@@ -50,7 +50,7 @@ func lengthOf(head []byte) (int, error) {
 				return number(head[len(contentLength):])
 			}
 		case 't', 'T':
-			if hasFoldedPrefix(head, chunked) {
+			if hasFoldedPrefix(head, coding) {
 				return 0, errChunked
 			}
 		}

@@ -52,7 +52,11 @@ func TestCasesAreAsTheySay(t *testing.T) {
 	all := answers()
 	for _, c := range cases() {
 		answer := all[c.Path]
-		if end, length, err := message(answer); err != nil || end != len(answer) || length != c.AnswerBytes {
+		read := message
+		if c.Chunked {
+			read = chunkedMessage
+		}
+		if end, length, err := read(answer); err != nil || end != len(answer) || length != c.AnswerBytes {
 			t.Errorf("%s: answer of %d bytes, end %d of %d, %v; want %d", c.Name, length, end, len(answer), err, c.AnswerBytes)
 		}
 		requests := c.requests("127.0.0.1:1")

@@ -25,7 +25,7 @@ type options struct {
 	Write    bool   // into Docs even what is no full run
 	Quick    bool
 	Render   string // results to show instead of a run
-	complete bool   // every case and proxy, long enough
+	complete bool   // every case and proxy, long enough for intervals of wantedLevel
 }
 
 const usage = `Compare attache with other proxies in front of the same upstream.
@@ -36,7 +36,7 @@ const usage = `Compare attache with other proxies in front of the same upstream.
 
 Each proxy adds the same header, is pinned to one core and meets the same load.
 The results are printed and kept in build/bench/partial.json. A full run, of all
-cases and all proxies with at least 5 rounds of at least 1 s, keeps them in
+cases and all proxies with at least 6 rounds of at least 0.5 s, keeps them in
 build/bench/results.json instead, and rewrites the generated parts of
 docs/performance.md, and docs/pictures/performance.svg.
 
@@ -55,16 +55,16 @@ func parseOptions(args []string, w io.Writer) (*options, error) {
 		flags.PrintDefaults()
 		fmt.Fprint(w, "\nCases:\n")
 		for _, c := range cases() {
-			fmt.Fprintf(w, "  %-8s %s\n", c.Name, c.About)
+			fmt.Fprintf(w, "  %-9s %s\n", c.Name, c.About)
 		}
 		fmt.Fprint(w, "\nProxies:\n")
 		for _, p := range proxies("", "") {
-			fmt.Fprintf(w, "  %-13s %s\n", p.Name, p.About)
+			fmt.Fprintf(w, "  %-16s %s\n", p.Name, p.About)
 		}
 	}
-	flags.IntVar(&o.Rounds, "rounds", 5, "`number` of rounds; medians over them are shown")
-	flags.Float64Var(&o.Seconds, "seconds", 2.5, "`seconds` that are measured for each proxy in each round")
-	flags.Float64Var(&o.Warm, "warm", 0.5, "`seconds` of load before that")
+	flags.IntVar(&o.Rounds, "rounds", 9, "`number` of rounds; medians over them are shown. An interval of 95 % takes at least 6")
+	flags.Float64Var(&o.Seconds, "seconds", 0.8, "`seconds` that are measured for each proxy in each round")
+	flags.Float64Var(&o.Warm, "warm", 0.25, "`seconds` of load before that")
 	chosenCases := flags.String("cases", "", "comma-separated `names`; all by default")
 	chosenProxies := flags.String("proxies", "", "comma-separated `names`; all by default")
 	flags.StringVar(&o.Cores, "cores", "", "`LOAD,PROXY`: the core for load and upstream, and the proxies' core; the first two by default")
@@ -103,7 +103,13 @@ func (o *options) finish(chosenCases, chosenProxies string) error {
 	if o.Proxies, err = choose("proxies", chosenProxies, proxyNames()); err != nil {
 		return err
 	}
-	o.complete = len(o.Cases) == len(cases()) && len(o.Proxies) == len(proxyNames()) && o.Rounds >= 5 && o.Seconds >= 1
+	for _, c := range o.Cases {
+		if o.turns(c) == 0 {
+			return fmt.Errorf("--proxies: none of these takes part in the case %s; -h tells which cases they are for", c.Name)
+		}
+	}
+	_, level := confidence(o.Rounds)
+	o.complete = len(o.Cases) == len(cases()) && len(o.Proxies) == len(proxyNames()) && level >= wantedLevel && o.Seconds >= 0.5
 	return nil
 }
 
@@ -123,11 +129,31 @@ func choose(what, wish string, all []string) ([]string, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !slices.Contains(wished, name) }), nil
 }
 
+// turns is how many proxies take part in a case.
+func (o *options) turns(c loadCase) int {
+	n := 0
+	for _, p := range proxies("", "") {
+		if slices.Contains(o.Proxies, p.Name) && p.takesPart(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// allTurns is how many proxies take part in all cases together.
+func (o *options) allTurns() int {
+	n := 0
+	for _, c := range o.Cases {
+		n += o.turns(c)
+	}
+	return n
+}
+
 // estimate is about how long the run takes.
 func (o *options) estimate() time.Duration {
-	const start, between = 1.2, 0.1 // seconds
+	const start, between = 0.6, 0.03 // seconds
 	each := start + float64(o.Rounds)*(o.Seconds+o.Warm+between)
-	return seconds(each * float64(len(o.Cases)*len(o.Proxies)))
+	return seconds(each * float64(o.allTurns()))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,14 +17,14 @@ const (
 	panelHead  = 38
 	rowHeight  = 23
 	barHeight  = 13
-	barLeft    = 114 // from the panel's edge
-	barRoom    = 170 // for the longest bar
+	barLeft    = 166 // from the panel's edge
+	barRoom    = 124 // for the longest bar
 )
 
 // chart is what the picture shows.
 type chart struct {
-	rounds string
-	panels []chartPanel
+	rounds, level string
+	panels        []chartPanel
 }
 
 // chartPanel is one case.
@@ -35,14 +36,13 @@ type chartPanel struct {
 // chartBar is one proxy in a case.
 type chartBar struct {
 	name, label string
-	ratio       interval // 0 without one: label says why
+	ratio       interval // 0 without one: label says why; without its level
 }
 
 var (
-	roundsText = regexp.MustCompile(`(\d+ rounds?) of `)
-	mainRow    = regexp.MustCompile(`(?m)^\|  \|(.*)\|\n\|---.*\n((?:\|.*\n)+)`)
+	roundsText = regexp.MustCompile(`(\d+ rounds?) of .* at a level of confidence of ([\d.]+ %)`)
 	caseText   = regexp.MustCompile(`(?s)<details><summary>All figures: ([^\n]*)</summary>\n(.*?)</details>`)
-	ratioCell  = regexp.MustCompile(`^([\d.]+) \(([\d.]+)–([\d.]+)\)$`)
+	ratioCell  = regexp.MustCompile(`^([\d.]+)(?: \(([\d.]+)–([\d.]+)\))?$`)
 )
 
 // drawPicture draws the ratios to nginx as bars, a panel for each case. It takes
@@ -57,68 +57,74 @@ func drawPicture(page string) (string, error) {
 	return c.draw(), nil
 }
 
-// readChart reads what resultsText wrote.
+// readChart reads the tables with all figures that resultsText wrote.
 func readChart(page string) (chart, error) {
 	var c chart
 	if m := roundsText.FindStringSubmatch(page); m != nil {
-		c.rounds = m[1]
+		c.rounds, c.level = m[1], m[2]
 	}
-	overview := mainRow.FindStringSubmatch(page)
-	if overview == nil {
-		return c, fmt.Errorf("draw the picture: the page has no table of costs")
-	}
-	names, shown := cells(overview[1]), map[string][]string{}
-	for line := range strings.Lines(overview[2]) {
-		row := cells(strings.Trim(line, "|\n"))
-		shown[row[0]] = row[1:]
-	}
+	var names []string
+	var tables []map[string][]string
 	for _, m := range caseText.FindAllStringSubmatch(page, -1) {
-		row := shown[m[1]]
-		if len(row) != len(names) {
-			return c, fmt.Errorf("draw the picture: the table of costs has no row %q as wide as its head", m[1])
-		}
-		p := chartPanel{title: m[1], baseline: "nginx was not measured"}
-		for i, name := range names {
-			switch {
-			case name != title(baseline):
-				p.bars = append(p.bars, readBar(name, row[i], m[2]))
-			case row[i] == "invalid":
-				p.baseline = "nginx is not valid"
-			case row[i] != "–":
-				p.baseline = "nginx: " + row[i] + " µs"
+		c.panels = append(c.panels, chartPanel{title: m[1]})
+		table := map[string][]string{}
+		for line := range strings.Lines(m[2]) {
+			row := cells(strings.Trim(line, "|\n"))
+			if !strings.HasPrefix(line, "| ") || row[0] == "" || row[0] == title(partnerName) {
+				continue // no table, its head, or what is no contender
+			}
+			table[row[0]] = row
+			if row[0] != title(baseline) && !slices.Contains(names, row[0]) {
+				names = append(names, row[0])
 			}
 		}
-		c.panels = append(c.panels, p)
+		tables = append(tables, table)
+	}
+	if len(c.panels) == 0 {
+		return c, errors.New("draw the picture: the page has no tables with all figures")
+	}
+	for i, table := range tables {
+		c.panels[i].baseline = readBaseline(table[title(baseline)])
+		for _, name := range names {
+			c.panels[i].bars = append(c.panels[i].bars, readBar(name, table[name]))
+		}
 	}
 	return c, nil
 }
 
-// readBar makes a bar of a cell of the overview, "31.3 (2.6)", and of the proxy's
-// row in the table with all figures of the case.
-func readBar(name, cell, table string) chartBar {
-	switch cell {
-	case "–":
+func readBaseline(row []string) string {
+	switch {
+	case row == nil:
+		return "nginx was not measured"
+	case row[1] == "invalid":
+		return "nginx is not valid"
+	}
+	return "nginx: " + row[1] + " µs"
+}
+
+// readBar makes a bar of the proxy's row in the table with all figures of a case.
+func readBar(name string, row []string) chartBar {
+	switch {
+	case row == nil:
 		return chartBar{name: name, label: "not measured"}
-	case "invalid":
+	case row[1] == "invalid":
 		return chartBar{name: name, label: "invalid"}
+	case len(row) < 5:
+		return chartBar{name: name, label: "no ratio"}
 	}
-	for line := range strings.Lines(table) {
-		row := cells(strings.Trim(line, "|\n"))
-		if row[0] != name || len(row) < 5 {
-			continue
-		}
-		m := ratioCell.FindStringSubmatch(row[4])
-		if m == nil {
-			break
-		}
-		cost, ratio, _ := strings.Cut(strings.TrimSuffix(cell, ")"), " (")
-		number := func(s string) float64 {
-			v, _ := strconv.ParseFloat(s, 64) // the expression lets little else through; the rest is 0, and no bar
-			return v
-		}
-		return chartBar{name: name, label: ratio + "× · " + cost + " µs", ratio: interval{number(m[1]), number(m[2]), number(m[3])}}
+	m := ratioCell.FindStringSubmatch(row[4])
+	if m == nil {
+		return chartBar{name: name, label: "no ratio"}
 	}
-	return chartBar{name: name, label: "no ratio"}
+	number := func(s string) float64 {
+		v, _ := strconv.ParseFloat(s, 64) // the expression lets little else through; the rest is 0, and no bar
+		return v
+	}
+	ratio := interval{Median: number(m[1]), Low: number(m[1]), High: number(m[1])}
+	if m[2] != "" {
+		ratio.Low, ratio.High = number(m[2]), number(m[3])
+	}
+	return chartBar{name: name, label: m[1] + "× · " + row[1] + " µs", ratio: ratio}
 }
 
 func cells(row string) []string {
@@ -132,7 +138,7 @@ func cells(row string) []string {
 func (c chart) draw() string {
 	p := picture.New("CPU time per request in relation to nginx", c.description())
 	top := p.Head("CPU time per request, nginx = 1",
-		"Shorter is better. Median of "+c.rounds+"; the thin line spans all rounds.",
+		c.legend(),
 		"The dashed line is nginx; what “nginx again” differs from it by is noise.")
 	bars := 0
 	for _, panel := range c.panels {
@@ -148,12 +154,20 @@ func (c chart) draw() string {
 	return p.SVG(top + rows*(height+picture.Edge))
 }
 
+// legend says what bars and lines are.
+func (c chart) legend() string {
+	if c.level == "" {
+		return "Shorter is better. One round."
+	}
+	return "Shorter is better. Median of " + c.rounds + "; the thin line is its interval, at a level of confidence of " + c.level + "."
+}
+
 // longest returns the ratio that the longest bar stands for.
 func (c chart) longest() float64 {
 	most := 2.0
 	for _, panel := range c.panels {
 		for _, bar := range panel.bars {
-			most = max(most, bar.ratio.Max)
+			most = max(most, bar.ratio.High)
 		}
 	}
 	return math.Ceil(most*2) / 2
@@ -188,12 +202,12 @@ func (c chartPanel) draw(p *picture.Picture, x, y, height, scale float64) {
 		}
 		p.Bar(hue, left, top+1, b.ratio.Median*scale, barHeight)
 		// The label stands beyond the dashed line.
-		p.Text(ink, left+max(b.ratio.Median, b.ratio.Max, 1)*scale+8, top+12, picture.Start, b.label)
+		p.Text(ink, left+max(b.ratio.Median, b.ratio.High, 1)*scale+8, top+12, picture.Start, b.label)
 	}
 	p.At(left+scale, y+panelHead-3, left+scale, y+height-9)
 	for i, b := range c.bars {
 		if b.ratio.Median > 0 {
-			p.Reach(left+b.ratio.Min*scale, left+b.ratio.Max*scale, y+panelHead+float64(i)*rowHeight+1+barHeight/2.0)
+			p.Reach(left+b.ratio.Low*scale, left+b.ratio.High*scale, y+panelHead+float64(i)*rowHeight+1+barHeight/2.0)
 		}
 	}
 }

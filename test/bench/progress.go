@@ -22,7 +22,7 @@ type progress struct {
 func newProgress(w io.Writer, opt *options) *progress {
 	p := &progress{
 		w: w, begun: time.Now(), expected: opt.estimate(),
-		steps: len(opt.Cases) * len(opt.Proxies) * (opt.Rounds + 1),
+		steps: opt.allTurns() * (opt.Rounds + 1),
 	}
 	if f, ok := w.(*os.File); ok {
 		info, err := f.Stat()
@@ -62,7 +62,7 @@ func (p *progress) roundDone(c loadCase, found caseResult, round int) {
 		costs = append(costs, title(r.Name)+" "+cost)
 	}
 	p.clear()
-	fmt.Fprintf(p.w, "%s, round %d: CPU µs per request: %s (%s left)\n", c.Title, round+1, strings.Join(costs, ", "), p.left())
+	fmt.Fprintf(p.w, "%s, round %d: CPU µs per request: %s (%s left)\n", c.Title, round+1, strings.Join(costs, "; "), p.left())
 }
 
 // caseDone writes a case's table.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,9 +23,51 @@ type proxy struct {
 	Tool string
 	// VersionArgs make the program print its version.
 	VersionArgs []string
+	// Partner makes it one that takes part in the cases named here alone, with the
+	// requests of the plain case: in the same rounds it is what another of its kind
+	// is compared with. It has no ratio to the baseline.
+	Partner []string
+	// PerUser says that it adds the token of the user who asks, where the case has
+	// users.
+	PerUser bool
 	// Prepare writes the configuration into the site's folder and returns the
 	// command.
 	Prepare func(tool string, c loadCase, s site) (argv, env []string, err error)
+}
+
+// partnerName is attache's plain case within the rounds of others.
+const partnerName = "attache-plain"
+
+// attacheProxy is the binary with a lane; an empty one is what it chooses itself.
+func attacheProxy(program, lane string) proxy {
+	return proxy{
+		Name: "attache", Title: "attache", About: "attache", Tool: program, VersionArgs: []string{"version"}, PerUser: true,
+		Prepare: func(tool string, c loadCase, s site) ([]string, []string, error) {
+			config, recipe := attacheConfig(c, s, lane)
+			if err := write(s, "bench.yaml", recipe); err != nil {
+				return nil, nil, err
+			}
+			return []string{tool, "run", "-c", "attache.yaml"}, nil, write(s, "attache.yaml", config)
+		},
+	}
+}
+
+// takesPart reports whether a proxy is measured in a case.
+func (p proxy) takesPart(c loadCase) bool {
+	return p.Partner == nil || slices.Contains(p.Partner, c.Name)
+}
+
+// gets is what is asked of the proxy in a case.
+func (p proxy) gets(c loadCase) loadCase {
+	if p.Partner != nil {
+		return plain()
+	}
+	return c
+}
+
+// isPartner reports whether a name is that of a partner.
+func isPartner(name string) bool {
+	return slices.ContainsFunc(proxies("", ""), func(p proxy) bool { return p.Name == name && p.Partner != nil })
 }
 
 // proxies lists all of them in the order in which they are shown. tools is the
@@ -38,6 +81,12 @@ func proxies(attache, tools string) []proxy {
 	}
 	again := nginx
 	again.Name, again.Title, again.About = "nginx-again", "nginx again", "the same nginx once more: its ratio shows the noise"
+	own := attacheProxy(attache, "")
+	standard := attacheProxy(attache, "standard")
+	standard.Name, standard.Title, standard.About = "attache-standard", "attache, standard lane", "the same attache with `lane: standard`"
+	partner := own
+	partner.Name, partner.Title, partner.Partner = partnerName, "attache, 200 bytes", []string{"json", "users"}
+	partner.About = "the same attache with the requests of the case small, in the rounds of json and users, which are compared with it"
 	return []proxy{
 		nginx,
 		again,
@@ -47,16 +96,9 @@ func proxies(attache, tools string) []proxy {
 				return []string{tool, "-db", "-f", "haproxy.cfg"}, nil, write(s, "haproxy.cfg", haproxyConfig(c, s))
 			},
 		},
-		{
-			Name: "attache", Title: "attache", About: "attache", Tool: attache, VersionArgs: []string{"version"},
-			Prepare: func(tool string, c loadCase, s site) ([]string, []string, error) {
-				config, recipe := attacheConfig(c, s)
-				if err := write(s, "bench.yaml", recipe); err != nil {
-					return nil, nil, err
-				}
-				return []string{tool, "run", "-c", "attache.yaml"}, nil, write(s, "attache.yaml", config)
-			},
-		},
+		own,
+		partner, // beside the one that is compared with it
+		standard,
 		{
 			Name: "reverseproxy", Title: "ReverseProxy", About: "a bare httputil.ReverseProxy of Go's standard library", Tool: os.Args[0],
 			Prepare: func(tool string, c loadCase, s site) ([]string, []string, error) {

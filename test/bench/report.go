@@ -24,7 +24,7 @@ func caseOf(name string) loadCase {
 
 // caseTable shows all figures of a case: medians over the rounds.
 func caseTable(c caseResult) string {
-	rows := [][]string{{caseOf(c.Name).Title, "CPU µs/request", "user", "system", "ratio to nginx", "requests/s", "p50 ms", "p99 ms",
+	rows := [][]string{{caseOf(c.Name).Title, "CPU µs/request", "user", "system", "ratio to nginx (interval)", "requests/s", "p50 ms", "p99 ms",
 		"RSS idle", "loaded", "start ms", "limit"}}
 	var notes strings.Builder
 	for i := range c.Proxies {
@@ -42,8 +42,8 @@ func caseTable(c caseResult) string {
 // figures are the columns of caseTable after the name.
 func figures(c caseResult, p *proxyResult) []string {
 	ratio := "–"
-	if r, ok := c.ratio(p.Name); ok && p.Name != baseline {
-		ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", r.Median, r.Min, r.Max)
+	if r, ok := c.ratio(p.Name); ok {
+		ratio = withInterval(r, ratioUnit.of)
 	}
 	part := func(of func(sample) float64) string {
 		return fmt.Sprintf("%.1f", p.of(func(s sample) float64 { return of(s) / float64(s.Answers) }))
@@ -56,7 +56,7 @@ func figures(c caseResult, p *proxyResult) []string {
 		picture.Thousands(p.of(func(s sample) float64 { return float64(s.Answers) / s.Seconds })),
 		fmt.Sprintf("%.2f", p.of(func(s sample) float64 { return s.P50 })/1000),
 		fmt.Sprintf("%.2f", p.of(func(s sample) float64 { return s.P99 })/1000),
-		megabytes(p.IdleBytes), megabytes(p.loaded()), fmt.Sprintf("%.0f", p.StartMS), p.limits(caseOf(c.Name)),
+		mebibytes(float64(p.IdleBytes)), mebibytes(float64(p.loaded())), fmt.Sprintf("%.0f", p.StartMS), p.limits(caseOf(c.Name)),
 	}
 }
 
@@ -86,7 +86,7 @@ func (p *proxyResult) limits(c loadCase) string {
 	return "–"
 }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+func mebibytes(n float64) string { return fmt.Sprintf("%.1f MiB", n/(1<<20)) }
 
 // plainTable aligns rows for a terminal: names left, figures right.
 func plainTable(rows [][]string) string {
@@ -129,8 +129,8 @@ func markdownTable(rows [][]string) string {
 	return b.String()
 }
 
-// mainRows are CPU µs for each request, a row for each case and a column for
-// each proxy.
+// mainRows are CPU µs for each request of the baseline, and what the others cost
+// in relation to it: a row for each case and a column for each proxy.
 func mainRows(r *results) [][]string {
 	names := namesOf(r)
 	head := []string{""}
@@ -156,19 +156,19 @@ func costCell(c caseResult, name string) string {
 	if _, ok := p.valid(); !ok {
 		return "invalid"
 	}
-	cell := fmt.Sprintf("%.1f", p.of(sample.cost))
-	if ratio, ok := c.ratio(name); ok && name != baseline {
-		cell += fmt.Sprintf(" (%.1f)", ratio.Median)
+	if ratio, ok := c.ratio(name); ok {
+		return withInterval(ratio, ratioUnit.of)
 	}
-	return cell
+	return fmt.Sprintf("%.1f µs", p.of(sample.cost))
 }
 
-// namesOf returns the proxies of all cases in their order.
+// namesOf returns the proxies of all cases in their order, without partners,
+// which are no contenders.
 func namesOf(r *results) []string {
 	var names []string
 	for _, c := range r.Cases {
 		for _, p := range c.Proxies {
-			if !slices.Contains(names, p.Name) {
+			if !isPartner(p.Name) && !slices.Contains(names, p.Name) {
 				names = append(names, p.Name)
 			}
 		}
@@ -177,7 +177,11 @@ func namesOf(r *results) []string {
 }
 
 func mainTable(r *results) string {
-	return "CPU µs per request, ratio to nginx in parentheses:\n" + plainTable(mainRows(r))
+	return "CPU per request: nginx in µs, the others as a multiple of it:\n" + plainTable(mainRows(r))
+}
+
+func goalsTable(r *results) string {
+	return "Goals of attache:\n" + plainTable(goalRows(r)) + levelWarning(r)
 }
 
 // The generated parts of a page stand between comments; what is around them is

@@ -10,9 +10,14 @@ import (
 	"attache/internal/machine"
 )
 
+// resultsFormat is the number of the file's format: results of another one
+// would be shown as something that they are not.
+const resultsFormat = 2
+
 // results is all that a run found, as it is kept in build/bench/results.json.
 // Tables and picture are made of it and of nothing else.
 type results struct {
+	Format   int // resultsFormat of the program that wrote them
 	Started  time.Time
 	Took     float64 // seconds
 	Machine  machine.Machine
@@ -53,6 +58,7 @@ type sample struct {
 	UserMicros    float64
 	SystemMicros  float64 // CPU time of the whole process tree
 	P50, P99      float64 // µs from the moment when a request was meant to be sent
+	LateP99       float64 // µs from there to the moment when it was sent; open loop alone
 	ResidentBytes int64
 	// Shares of a core: the proxy on its own; load and upstream on theirs; what
 	// others, the kernel included, used of the proxy's core; what the
@@ -100,6 +106,26 @@ func (p proxyResult) of(figure func(sample) float64) float64 {
 	return median(all)
 }
 
+// caseResult returns the result of a case; nil if it did not run.
+func (r *results) caseResult(name string) *caseResult {
+	i := slices.IndexFunc(r.Cases, func(c caseResult) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &r.Cases[i]
+}
+
+// starts returns how long a proxy took to its first answer, in ms, and its
+// memory in bytes after it, of each case in which it started.
+func (r *results) starts(name string) (ms, idle []float64) {
+	for _, c := range r.Cases {
+		if p := c.proxy(name); p != nil && p.IdleBytes > 0 {
+			ms, idle = append(ms, p.StartMS), append(idle, float64(p.IdleBytes))
+		}
+	}
+	return ms, idle
+}
+
 // proxy returns the result of a proxy; nil if it did not run.
 func (c caseResult) proxy(name string) *proxyResult {
 	i := slices.IndexFunc(c.Proxies, func(p proxyResult) bool { return p.Name == name })
@@ -109,46 +135,33 @@ func (c caseResult) proxy(name string) *proxyResult {
 	return &c.Proxies[i]
 }
 
-// interval is a median with the least and the greatest of the rounds.
-type interval struct{ Median, Min, Max float64 }
-
-// ratio compares the cost of a proxy with the baseline's, round by round: what
+// ratios compares the cost of a proxy with another's, round by round: what
 // disturbs one round disturbs both. It is not ok without valid figures of both.
-func (c caseResult) ratio(name string) (interval, bool) {
-	p, base := c.proxy(name), c.proxy(baseline)
-	if p == nil || base == nil || len(p.Samples) != len(base.Samples) {
-		return interval{}, false
+func (c caseResult) ratios(name, base string) ([]float64, bool) {
+	p, other := c.proxy(name), c.proxy(base)
+	if p == nil || other == nil || len(p.Samples) != len(other.Samples) {
+		return nil, false
 	}
 	_, ok1 := p.valid()
-	_, ok2 := base.valid()
+	_, ok2 := other.valid()
 	if !ok1 || !ok2 {
-		return interval{}, false
+		return nil, false
 	}
 	var all []float64
 	for i := range p.Samples {
-		all = append(all, p.Samples[i].cost()/base.Samples[i].cost())
+		all = append(all, p.Samples[i].cost()/other.Samples[i].cost())
 	}
-	return interval{median(all), slices.Min(all), slices.Max(all)}, true
+	return all, true
 }
 
-// median returns the middle value, of an even number the mean of the two in
-// the middle, and of none 0.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
+// ratio is the median of the ratios to the baseline. A partner has none: it gets
+// other requests than the baseline in the same table.
+func (c caseResult) ratio(name string) (interval, bool) {
+	if name == baseline || isPartner(name) {
+		return interval{}, false
 	}
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-// spread returns how far values are apart: (greatest − least) / median.
-func spread(values []float64) float64 {
-	m := median(values)
-	if m == 0 {
-		return 0
-	}
-	return (slices.Max(values) - slices.Min(values)) / m
+	all, ok := c.ratios(name, baseline)
+	return estimate(all), ok
 }
 
 func (r *results) save(path string) error {
@@ -167,6 +180,9 @@ func loadResults(path string) (*results, error) {
 	r := new(results)
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("read results: %s: %w", path, err)
+	}
+	if r.Format != resultsFormat {
+		return nil, fmt.Errorf("read results: %s has format %d and this program reads %d: measure anew, or show it with the version that wrote it", path, r.Format, resultsFormat)
 	}
 	return r, nil
 }

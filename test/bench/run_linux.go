@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ type bench struct {
 // contender is a running proxy in one case.
 type contender struct {
 	proxy
+	load    loadCase // what is asked of it
 	site    site
 	process *process
 	result  *proxyResult
@@ -38,6 +40,7 @@ type contender struct {
 // measure runs everything that was asked for.
 func (b *bench) measure(ctx context.Context) (*results, error) {
 	res := &results{
+		Format:   resultsFormat,
 		Started:  time.Now().UTC().Truncate(time.Second),
 		Settings: settings{Rounds: b.opt.Rounds, Seconds: b.opt.Seconds, Warm: b.opt.Warm},
 		Machine:  machine.Describe(),
@@ -80,7 +83,8 @@ func (b *bench) prepare(res *results) error {
 				return err
 			}
 			b.proxies, b.tools[name] = append(b.proxies, p), tool
-			if v := p.version(tool); v != "" && name != "nginx-again" {
+			known := slices.ContainsFunc(b.proxies[:len(b.proxies)-1], func(other proxy) bool { return other.Tool == p.Tool })
+			if v := p.version(tool); v != "" && !known {
 				res.Versions = append(res.Versions, version{p.Title, v})
 			}
 		}
@@ -104,8 +108,14 @@ func (b *bench) prepare(res *results) error {
 // them. The error is one that ends the whole run; what is wrong with a proxy is
 // in its result.
 func (b *bench) runCase(ctx context.Context, c loadCase) (caseResult, error) {
-	found := caseResult{Name: c.Name, Proxies: make([]proxyResult, len(b.proxies))}
-	all := make([]*contender, len(b.proxies))
+	var ones []proxy
+	for _, p := range b.proxies {
+		if p.takesPart(c) {
+			ones = append(ones, p)
+		}
+	}
+	found := caseResult{Name: c.Name, Proxies: make([]proxyResult, len(ones))}
+	all := make([]*contender, len(ones))
 	defer func() {
 		for _, p := range all {
 			if p != nil && p.process != nil {
@@ -113,11 +123,11 @@ func (b *bench) runCase(ctx context.Context, c loadCase) (caseResult, error) {
 			}
 		}
 	}()
-	for i, p := range b.proxies {
+	for i, p := range ones {
 		found.Proxies[i].Name = p.Name
-		all[i] = &contender{proxy: p, result: &found.Proxies[i]}
+		all[i] = &contender{proxy: p, load: p.gets(c), result: &found.Proxies[i]}
 		b.progress.show(c, p, "starts")
-		if err := b.start(ctx, c, all[i]); err != nil {
+		if err := b.start(ctx, filepath.Join(b.folder, c.Name, p.Name), all[i]); err != nil {
 			all[i].result.Failure = err.Error()
 		}
 		if ctx.Err() != nil {
@@ -133,7 +143,7 @@ func (b *bench) runCase(ctx context.Context, c loadCase) (caseResult, error) {
 				continue
 			}
 			b.progress.show(c, p.proxy, fmt.Sprintf("round %d of %d", round+1, b.opt.Rounds))
-			s, err := b.sample(ctx, c, p)
+			s, err := b.sample(ctx, p)
 			if ctx.Err() != nil {
 				return found, ctx.Err()
 			}
@@ -150,8 +160,8 @@ func (b *bench) runCase(ctx context.Context, c loadCase) (caseResult, error) {
 
 // start starts a proxy, waits for its first answer and checks with it that the
 // proxy does its work: the upstream must see its token, and only that.
-func (b *bench) start(ctx context.Context, c loadCase, p *contender) error {
-	folder := filepath.Join(b.folder, c.Name, p.Name)
+func (b *bench) start(ctx context.Context, folder string, p *contender) error {
+	c := p.load
 	// nginx's worker is another user.
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
@@ -167,7 +177,7 @@ func (b *bench) start(ctx context.Context, c loadCase, p *contender) error {
 	}
 	check, want := c, sharedToken()
 	check.Path, check.PostBytes = "/check", 0
-	if c.PerUser && p.Name == "attache" {
+	if c.PerUser && p.PerUser {
 		want = tokenOf("user-0")
 	}
 	request := check.requests(fmt.Sprintf("127.0.0.1:%d", p.site.Listen))[0]
@@ -196,14 +206,15 @@ func (b *bench) start(ctx context.Context, c loadCase, p *contender) error {
 }
 
 // sample is the turn of a proxy in a round.
-func (b *bench) sample(ctx context.Context, c loadCase, p *contender) (sample, error) {
+func (b *bench) sample(ctx context.Context, p *contender) (sample, error) {
+	c := p.load
 	pids, err := processTree(p.process.cmd.Process.Pid)
 	if err != nil {
 		return sample{}, err
 	}
 	l := load{
 		Port: p.site.Listen, Requests: c.requests(fmt.Sprintf("127.0.0.1:%d", p.site.Listen)),
-		AnswerBytes: c.AnswerBytes, Connections: c.Connections, Rate: c.Rate,
+		AnswerBytes: c.AnswerBytes, Chunked: c.Chunked, Connections: c.Connections, Rate: c.Rate,
 		Warm: seconds(b.opt.Warm), Measure: seconds(b.opt.Seconds),
 	}
 	if c.PerUser && len(p.result.Samples) == 0 {
@@ -235,8 +246,8 @@ func summarize(out outcome, from, to reading, memory int64) sample {
 		Seconds: out.Elapsed.Seconds(), Answers: out.Answers, Errors: out.Errors,
 		UserMicros: micros(user), SystemMicros: micros(system),
 		P50: micros(out.Latency.quantile(0.50)), P99: micros(out.Latency.quantile(0.99)),
-		ResidentBytes: memory,
-		ProxyBusy:     share(total), LoadBusy: share(to.self - from.self),
+		LateP99: micros(out.Late.quantile(0.99)), ResidentBytes: memory,
+		ProxyBusy: share(total), LoadBusy: share(to.self - from.self),
 		Others: max(share(core.Busy-core.Steal-total), 0), Steal: share(core.Steal),
 	}
 	if out.FirstErr != nil {

@@ -44,7 +44,9 @@ func startUpstream(certificate tls.Certificate) (*upstream, error) {
 	}
 	u := &upstream{
 		poller: p, answers: answers(), ended: make(chan error, 1),
-		tls: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}},
+		tls: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"},
+			// An answer is one record from the start, not from the 128th kilobyte on.
+			DynamicRecordSizingDisabled: true},
 	}
 	for i, port := range []*int{&u.Plain, &u.TLS} {
 		if u.listeners[i], *port, err = listen(); err != nil {
