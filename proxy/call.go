@@ -163,8 +163,9 @@ func (c *call) finish() {
 		rec := c.record()
 		rec.done(c.ctx)
 	}
-	aborted := c.aborted
+	p, aborted := c.proxy, c.aborted
 	c.recycle()
+	p.calls.Put(c)
 	if aborted {
 		panic(http.ErrAbortHandler)
 	}
@@ -173,12 +174,10 @@ func (c *call) finish() {
 // recycle forgets the request, and keeps the memory for another.
 func (c *call) recycle() {
 	clear(c.fields[:cap(c.fields)])
-	p := c.proxy
 	*c = call{
 		session: session{pins: c.session.pins, tokens: c.session.tokens},
 		fields:  c.fields[:0],
 	}
-	p.calls.Put(c)
 }
 
 // panicked logs what a handler panicked with, and has the server end the

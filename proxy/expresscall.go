@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"attache/internal/exchange"
@@ -47,11 +48,11 @@ func (e *expressConn) request() expressNext {
 	case unread:
 		e.linger()
 		return ends
-	case !e.keep || e.ctx.Err() != nil || len(early) > bufferSize:
+	case !e.keep || e.ctx.Err() != nil || len(early) > bufferSize/2:
 		return ends
 	case len(early) > 0: // then buf has nothing more
 		if e.buf == nil {
-			e.buf = e.x.buffers.Get()
+			e.buf = e.Get()
 		}
 		e.r, e.w = 0, copy(e.buf, early)
 	}
@@ -61,30 +62,31 @@ func (e *expressConn) request() expressNext {
 // isPlain reports whether nothing in the request's fields asks for more than the
 // express lane does: it comes from no web page, and has one Cookie field at most.
 func (e *expressConn) isPlain() bool {
-	f, cookies := &e.head.Fields, 0
+	f := &e.head.Fields
+	e.cookies, e.traces = nil, nil
 	for i := range f.Len() {
 		switch name, value := f.At(i); name {
 		case "Origin", "Sec-Fetch-Site", "Access-Control-Request-Method":
 			return false
 		case "Cookie":
-			cookies++
+			if e.cookies != nil {
+				return false
+			}
+			e.cookies = f.Values(name)
+		case "Traceparent":
+			e.traces = f.Values(name)
 		case "Content-Type":
 			if isGRPC(value) {
 				return false
 			}
 		}
 	}
-	return cookies <= 1
+	return true
 }
 
 // serveRequest answers the request whose head was read.
 func (e *expressConn) serveRequest() {
-	a := e.answers
-	who := e.peer
-	if a.front.Callers != nil {
-		who.authorization = e.head.Fields.Values("Proxy-Authorization")
-	}
-	caller, ok := a.lets(e.head.Host, who)
+	caller, ok := e.mayCall()
 	if !ok || !e.takeBody() {
 		e.serveAtLength()
 		return
@@ -92,11 +94,28 @@ func (e *expressConn) serveRequest() {
 	if e.r == e.w {
 		e.ctx.allow()
 	}
-	c := a.front.Proxy.expressCall(e)
-	e.calling = c
+	c := e.begin(e.answers.front.Proxy)
 	defer e.finish(c)
 	c.caller = caller
 	c.serveExpress(e)
+}
+
+// mayCall reports whether guard and callers let the request pass, and the caller's
+// name.
+func (e *expressConn) mayCall() (caller string, ok bool) {
+	a := e.answers
+	if e.passed != a || e.passedHost != e.head.Host {
+		if !a.lets(e.head.Host) {
+			return "", false
+		}
+		e.passed, e.passedHost = a, strings.Clone(e.head.Host) // mostly it stays the same
+	}
+	if a.front.Callers == nil {
+		return "", true
+	}
+	who := e.peer
+	who.authorization = e.head.Fields.Values("Proxy-Authorization")
+	return a.front.Callers.find(who)
 }
 
 // takeBody finds the request's body in buf. It reports whether it is whole.
@@ -110,15 +129,12 @@ func (e *expressConn) takeBody() bool {
 	return true
 }
 
-// expressCall returns a call for the request of a connection.
-func (p *Proxy) expressCall(e *expressConn) *call {
-	c, ok := p.calls.Get().(*call)
-	if !ok {
-		c = new(call)
-	}
+// begin returns the call of the request.
+func (e *expressConn) begin(p *Proxy) *call {
+	c := &e.call
 	c.proxy, c.start, c.metrics = p, time.Now(), p.unrouted
 	c.ctx, c.method, c.host = e.ctx, e.head.Method, e.head.Host
-	c.trace = exchange.SampledTrace(e.head.Fields.Values("Traceparent"))
+	c.trace = exchange.SampledTrace(e.traces)
 	return c
 }
 
@@ -128,17 +144,14 @@ func (e *expressConn) finish(c *call) {
 	c.stopBody()
 	c.endStream()
 	e.trip.Abort() // if it has not ended
-	if e.out != nil {
-		e.x.buffers.Put(e.out[:bufferSize])
-		e.out = nil
-	}
-	e.body, e.calling = nil, nil
+	e.body = nil
 	if !c.done {
 		c.metrics.Done(c.method, http.StatusInternalServerError, time.Since(c.start), c.trace)
 		c.panicked(recover())
 	}
+	e.now = time.Now()
 	rec := c.record()
-	rec.done(c.ctx)
+	rec.ended(c.ctx, e.now)
 	if c.aborted {
 		e.keep = false
 		if e.writer != nil {
@@ -152,7 +165,7 @@ func (e *expressConn) finish(c *call) {
 func (c *call) serveExpress(e *expressConn) {
 	err := c.find(e.head.Target)
 	if err == nil {
-		err = c.prepare(&e.head.Fields, e.head.Fields.Values("Cookie"))
+		err = c.prepare(&e.head.Fields, e.cookies)
 	}
 	c.metrics.Started()
 	if err == nil {
@@ -184,7 +197,10 @@ func (c *call) express(e *expressConn) error {
 			return err
 		}
 		m := &e.message
-		m.Wire, m.Method, m.Now, m.HeaderTimeout = e.out, c.method, time.Now(), timeout
+		m.Wire, m.Method, m.Now, m.HeaderTimeout = e.out, c.method, c.start, timeout
+		if c.replays > 0 || c.session.waited() {
+			m.Now = time.Now()
+		}
 		err := client.Send(c.ctx, &e.trip, m)
 		if chosen, ok := errors.AsType[*choseHTTP2](err); ok {
 			c.route.Transport.(*Transport).chose(chosen)
@@ -261,7 +277,7 @@ func onlyOptions(f *http1.Fields) bool {
 func (c *call) discardExpress(e *expressConn) {
 	if int64(len(e.trip.Here())) == e.trip.Left() {
 		e.trip.Next()
-		e.trip.Done()
+		e.trip.Done(time.Now())
 		return
 	}
 	if ans, err := e.trip.Response(); err == nil {
@@ -295,8 +311,8 @@ func (c *call) sendAtLength(e *expressConn) error {
 
 // interim passes an interim answer on.
 func (e *expressConn) interim(status int, header http.Header) {
-	e.calling.enlarge(e)
-	e.calling.passInterim(status, header)
+	e.call.enlarge(e)
+	e.call.passInterim(status, header)
 }
 
 // serveAtLength answers the request by the standard lane's handler: its body is not
@@ -323,6 +339,7 @@ func (e *expressConn) serveAtLength() {
 		}
 	}()
 	e.answers.handler.ServeHTTP(w, r)
+	e.now = time.Now()
 }
 
 // bodyEnded takes what was read of the connection beyond a request's body.

@@ -28,17 +28,24 @@ type expressConn struct {
 	state atomic.Int32
 	until time.Time // the read deadline that is set; zero: none
 
-	buf  []byte // from the lane's buffers; nil while nothing is read
+	area []byte // from the lane's buffers; nil while nothing is read
+	buf  []byte // the half of it that is read to
 	r, w int    // buf[r:w] was read and is not consumed
+
+	passed     *answering // whose guard has let passedHost pass
+	passedHost string
 
 	// Of the request under way.
 	answers *answering
 	head    http1.RequestHead
-	body    []byte // whole, in buf
-	out     []byte // what is written next, in a buffer of the lane's
+	cookies []string // values of Cookie: one, or none
+	traces  []string // values of Traceparent
+	body    []byte   // whole, in buf
+	out     []byte   // what is written next, mostly in the other half of area
 	message http1.Message
 	trip    http1.Trip
-	calling *call
+	call    call
+	now     time.Time      // when the request before ended
 	writer  *expressWriter // nil: it was not needed
 	pending []byte         // was read beyond a body
 	keep    bool           // the connection serves another request
@@ -91,6 +98,7 @@ func (e *expressConn) serve() {
 			return
 		}
 	}
+	e.now = time.Now()
 	wait := e.x.bounds.HeaderTimeout // net/http gives no more to the first
 	for e.await(wait) {
 		switch e.request() {
@@ -148,7 +156,7 @@ func (e *expressConn) await(limit time.Duration) bool {
 		return false
 	}
 	e.deadline(limit)
-	buf, n, err := rawio.Read(e.in, &e.x.buffers)
+	buf, n, err := rawio.Read(e.in, e)
 	if err != nil {
 		return false
 	}
@@ -158,7 +166,7 @@ func (e *expressConn) await(limit time.Duration) bool {
 
 // deadline gives reads at least that much time, and hardly more.
 func (e *expressConn) deadline(limit time.Duration) {
-	now := time.Now()
+	now := e.now
 	if left := e.until.Sub(now); left < limit || left > limit+limit/8 {
 		e.setDeadline(now.Add(limit + limit/16))
 	}
@@ -169,13 +177,28 @@ func (e *expressConn) setDeadline(until time.Time) {
 	e.conn.SetReadDeadline(until) // fails only where reading will fail too
 }
 
-// release gives the buffers back.
-func (e *expressConn) release() {
-	if e.buf != nil {
-		e.x.buffers.Put(e.buf)
-	}
-	e.buf, e.r, e.w = nil, 0, 0
+// Get takes a buffer. It implements [rawio.Buffers].
+func (e *expressConn) Get() []byte {
+	e.area = e.x.buffers.Get()
+	return e.area[: bufferSize/2 : bufferSize/2]
 }
+
+// Put gives it back.
+func (e *expressConn) Put([]byte) {
+	e.x.buffers.Put(e.area)
+	e.area = nil
+}
+
+// release gives the buffer back, with what is in it.
+func (e *expressConn) release() {
+	if e.area != nil {
+		e.Put(e.buf)
+	}
+	e.buf, e.out, e.r, e.w = nil, nil, 0, 0
+}
+
+// room returns the half of the buffer for what is written.
+func (e *expressConn) room() []byte { return e.area[bufferSize/2:][:0] }
 
 // readHead reads the rest of a head. n is where it ends; 0: it is too long for the
 // express lane.

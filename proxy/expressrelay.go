@@ -19,10 +19,7 @@ func (c *call) writeRequest(e *expressConn) error {
 	if query := c.outgoingQuery(); query != "" || c.forceQuery {
 		target += "?" + query
 	}
-	if e.out == nil {
-		e.out = e.x.buffers.Get()
-	}
-	out, err := http1.AppendHead(e.out[:0], c.method, target, c.up.host)
+	out, err := http1.AppendHead(e.room(), c.method, target, c.up.host)
 	if err == nil {
 		out, err = c.appendFields(out, &e.head.Fields)
 	}
@@ -99,7 +96,7 @@ func (c *call) relayExpress(e *expressConn, now time.Time) {
 	if e.x.leaving.Load() {
 		e.keep = false
 	}
-	out := c.appendAnswer(e.out[:0], e, now)
+	out := c.appendAnswer(e.room(), e, now)
 	for {
 		room := cap(out) - len(out)
 		here := t.Here()
@@ -108,7 +105,7 @@ func (c *call) relayExpress(e *expressConn, now time.Time) {
 		}
 		p, _ := t.Next() // it is here
 		out = append(out, p...)
-		t.Done()
+		t.Done(now)
 		_, err := e.conn.Write(out)
 		c.aborted = err != nil
 		return
@@ -139,7 +136,7 @@ func (c *call) copyExpress(e *expressConn, out []byte) error {
 			return err
 		}
 	}
-	t.Done()
+	t.Done(time.Now())
 	return nil
 }
 

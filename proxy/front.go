@@ -44,14 +44,6 @@ func (a *answering) expresses() bool {
 	return !a.front.Standard && (a.guard == nil || len(a.guard.Origins) == 0)
 }
 
-// lets reports whether guard and callers let a request pass, and the caller's name.
-// Why not, the handler says.
-func (a *answering) lets(host string, e evidence) (caller string, ok bool) {
-	if a.guard != nil && a.guard.check(host, nil) != nil { // a page's requests come with other fields
-		return "", false
-	}
-	if a.front.Callers == nil {
-		return "", true
-	}
-	return a.front.Callers.find(e)
-}
+// lets reports whether the guard lets a request for host pass, which comes from no web
+// page. Why not, the handler says.
+func (a *answering) lets(host string) bool { return a.guard == nil || a.guard.check(host, nil) == nil }

@@ -42,8 +42,11 @@ func (c *call) record() record {
 }
 
 // done counts and logs the request, which has ended.
-func (r *record) done(ctx context.Context) {
-	took := time.Since(r.start)
+func (r *record) done(ctx context.Context) { r.ended(ctx, time.Now()) }
+
+// ended is done for a request that ended at now.
+func (r *record) ended(ctx context.Context, now time.Time) {
+	took := now.Sub(r.start)
 	r.metrics.Done(r.method, r.status, took, r.trace)
 	level := slog.LevelInfo
 	switch {

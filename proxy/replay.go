@@ -53,11 +53,14 @@ func (s *session) begin(ctx context.Context, r *route, params refresher.Params) 
 			return err
 		}
 	}
-	if s.left < r.Wait { // while one token was waited for, another may have been renewed
+	if s.waited() { // while one token was waited for, another may have been renewed
 		s.refresh()
 	}
 	return nil
 }
+
+// waited reports whether tokens were waited for so far.
+func (s *session) waited() bool { return s.left < s.route.Wait }
 
 // refresh takes the newest token of every slot that has a usable one and is not
 // to be renewed.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,11 +16,12 @@ type watchedContext struct {
 	cancel context.CancelFunc
 	conn   *expressConn
 
-	mu      sync.Mutex
-	asked   bool          // somebody waits for the end
-	allowed bool          // nothing of a request is left to be read
-	done    chan struct{} // closed when the watcher has ended; nil: there is none
-	early   []byte        // what the watcher has read of the next request
+	asked   atomic.Bool // somebody waits for the end
+	allowed atomic.Bool // nothing of a request is left to be read
+
+	mu    sync.Mutex
+	done  chan struct{} // closed when the watcher has ended; nil: there is none
+	early []byte        // what the watcher has read of the next request
 }
 
 func newWatchedContext(ctx context.Context, conn *expressConn) *watchedContext {
@@ -32,22 +34,24 @@ func newWatchedContext(ctx context.Context, conn *expressConn) *watchedContext {
 func (w *watchedContext) Done() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asked = true
+	w.asked.Store(true)
 	w.start()
 	return w.Context.Done()
 }
 
 // allow says that the request was read to its end, with nothing behind it.
 func (w *watchedContext) allow() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.allowed = true
-	w.start()
+	w.allowed.Store(true)
+	if w.asked.Load() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.start()
+	}
 }
 
 // start begins to watch if that is asked for and allowed. It is called with mu held.
 func (w *watchedContext) start() {
-	if !w.asked || !w.allowed || w.done != nil || w.Context.Err() != nil {
+	if !w.asked.Load() || !w.allowed.Load() || w.done != nil || w.Context.Err() != nil {
 		return
 	}
 	w.done = make(chan struct{})
@@ -73,9 +77,13 @@ func (w *watchedContext) watch(done chan struct{}) {
 // stop ends the watch when the request has ended. It returns what the watcher has
 // read meanwhile.
 func (w *watchedContext) stop() (early []byte) {
+	w.allowed.Store(false)
+	if !w.asked.Load() { // whoever asks from now on finds that it is not allowed
+		return nil
+	}
 	w.mu.Lock()
 	done := w.done
-	w.asked, w.allowed = false, false
+	w.asked.Store(false)
 	w.mu.Unlock()
 	if done == nil {
 		return nil

@@ -46,6 +46,22 @@ func (f *Fields) Values(name string) []string {
 	return values
 }
 
+// framing returns the values of the fields that say how a message ends. It looks for
+// all at once.
+func (f *Fields) framing() (lengths, codings, connection []string) {
+	for _, name := range f.names {
+		switch name {
+		case "Content-Length":
+			lengths = f.Values(name)
+		case "Transfer-Encoding":
+			codings = f.Values(name)
+		case "Connection":
+			connection = f.Values(name)
+		}
+	}
+	return lengths, codings, connection
+}
+
 // Header returns a copy as net/http has it. Its values share one array.
 func (f *Fields) Header() http.Header {
 	header := make(http.Header, len(f.names))

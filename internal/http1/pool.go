@@ -23,7 +23,7 @@ type pool struct {
 // it; nil: there is none.
 func (p *pool) get() *conn {
 	for {
-		c, fresh := p.pop()
+		c, fresh := p.pop(time.Now())
 		if c == nil {
 			return nil
 		}
@@ -38,7 +38,7 @@ func (p *pool) get() *conn {
 }
 
 // pop takes the connection used last. It is not fresh if the janitor is late.
-func (p *pool) pop() (c *conn, fresh bool) {
+func (p *pool) pop(now time.Time) (c *conn, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = false
@@ -49,23 +49,26 @@ func (p *pool) pop() (c *conn, fresh bool) {
 	c = p.conns[last]
 	p.conns[last] = nil
 	p.conns = p.conns[:last]
-	return c, time.Since(c.idleSince) < p.timeout
+	return c, now.Sub(c.idleSince) < p.timeout
 }
 
 // put keeps a connection or, if there is no room, closes it.
-func (p *pool) put(c *conn) {
-	if !p.push(c) {
+func (p *pool) put(c *conn) { p.putAt(c, time.Now()) }
+
+// putAt is put at now.
+func (p *pool) putAt(c *conn, now time.Time) {
+	if !p.push(c, now) {
 		c.Close()
 	}
 }
 
-func (p *pool) push(c *conn) bool {
+func (p *pool) push(c *conn, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.retired || len(p.conns) >= p.max {
 		return false
 	}
-	c.idleSince = time.Now()
+	c.idleSince = now
 	p.conns = append(p.conns, c)
 	if !p.ticking {
 		p.tick(p.timeout)

@@ -76,7 +76,7 @@ func (h *RequestHead) line(line string) error {
 // plainTarget reports whether a target is a path, with or without a query, that
 // everyone reads alike.
 func plainTarget(target string) bool {
-	if target == "" || target[0] != '/' {
+	if target == "" || target[0] != '/' || strings.HasPrefix(target, "//") {
 		return false
 	}
 	inPath := true

@@ -86,7 +86,7 @@ func (c *Client) Send(ctx context.Context, t *Trip, m *Message) error {
 // one the failure has no error.
 func (t *Trip) onIdle() *failure {
 	for {
-		conn, fresh := t.client.idle.pop()
+		conn, fresh := t.client.idle.pop(t.message.Now)
 		if conn == nil {
 			return &failure{}
 		}
@@ -216,8 +216,8 @@ func (t *Trip) final(fields string) (err error) {
 	if err = t.Fields.parse(fields); err != nil {
 		return err
 	}
-	f := &t.Fields
-	t.end, err = t.line.framing(t.method, f.Values("Content-Length"), f.Values("Transfer-Encoding"), f.Values("Connection"))
+	lengths, codings, connection := t.Fields.framing()
+	t.end, err = t.line.framing(t.method, lengths, codings, connection)
 	t.Status, t.Length, t.left = t.line.status, t.end.length, 0
 	if t.end.kind == bodyCounted {
 		t.left = t.end.length
@@ -261,9 +261,9 @@ func (t *Trip) Next() ([]byte, error) {
 	return p, nil
 }
 
-// Done ends a plain answer whose body was read to its end; its connection may
+// Done ends a plain answer whose body was read to its end, at now; its connection may
 // serve another request.
-func (t *Trip) Done() {
+func (t *Trip) Done(now time.Time) {
 	conn := t.conn
 	if t.left > 0 || !t.end.reuse || t.unwatch != nil && !t.unwatch() {
 		t.Abort()
@@ -274,7 +274,7 @@ func (t *Trip) Done() {
 		conn.abort()
 		return
 	}
-	t.client.idle.put(conn)
+	t.client.idle.putAt(conn, now)
 }
 
 // Abort ends the answer and its connection. It may be called at any time.
