@@ -287,6 +287,25 @@ func isToken(s string) bool {
 // isText reports whether s may be a field's value (RFC 9110 section 5.5): no
 // control character but the tab.
 func isText(s string) bool {
+	for ; len(s) >= 8; s = s[8:] { // tokens are long
+		v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if maybeControl(v) && !isTextBytewise(s[:8]) {
+			return false
+		}
+	}
+	return isTextBytewise(s)
+}
+
+// maybeControl reports whether one of eight bytes is less than a space or is DEL. It
+// may also say so of what is neither.
+func maybeControl(v uint64) bool {
+	const each = 0x0101010101010101
+	del := v ^ 0x7f*each // is 0 where there is one
+	return ((v-0x20*each)&^v|(del-each)&^del)&(0x80*each) != 0
+}
+
+func isTextBytewise(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
