@@ -40,6 +40,8 @@ func (e *expressConn) request() expressNext {
 		unread = e.writer.finish()
 		e.writer = nil
 	}
+	e.head.Fields.Clear() // a connection may be idle for long, and these are the client's secrets
+	e.cookies, e.traces = nil, nil
 	early := e.ctx.stop()
 	if early == nil {
 		early, e.pending = e.pending, nil
@@ -144,6 +146,7 @@ func (e *expressConn) finish(c *call) {
 	c.stopBody()
 	c.endStream()
 	e.trip.Abort() // if it has not ended
+	e.trip.Fields.Clear()
 	e.body = nil
 	if !c.done {
 		c.metrics.Done(c.method, http.StatusInternalServerError, time.Since(c.start), c.trace)

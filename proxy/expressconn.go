@@ -20,7 +20,8 @@ import (
 // goroutine of serve, but for state and what watch has.
 type expressConn struct {
 	x     *Express
-	conn  net.Conn             // with TLS, if there is any
+	sock  net.Conn             // as it was accepted
+	conn  net.Conn             // sock, or TLS on it
 	in    net.Conn             // what to read from: conn, or the socket itself
 	tls   *tls.ConnectionState // nil: no TLS
 	ctx   *watchedContext      // ends when the client has left
@@ -53,13 +54,14 @@ type expressConn struct {
 
 // States of a connection.
 const (
-	expressIdle int32 = iota
+	expressNew  int32 = iota // TLS is shaking hands
+	expressIdle              // waits for a request
 	expressBusy
 	expressOver // it is closed, or will be
 )
 
 func newExpressConn(x *Express, c net.Conn) *expressConn {
-	e := &expressConn{x: x, conn: c, in: c}
+	e := &expressConn{x: x, sock: c, conn: c, in: c}
 	ctx := context.Background()
 	if x.standard.ConnContext != nil {
 		ctx = x.standard.ConnContext(ctx, c)
@@ -133,7 +135,9 @@ func (e *expressConn) shakeHands() bool {
 		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && string(plain.RecordHeader[:4]) != "\x16\x03\x01\x00" {
 			io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nthis address speaks https alone\n")
 		}
-		e.x.standard.ErrorLog.Printf("TLS handshake error from %s: %v", e.conn.RemoteAddr(), err)
+		if log := e.x.standard.ErrorLog; log != nil {
+			log.Printf("TLS handshake error from %s: %v", e.sock.RemoteAddr(), err)
+		}
 		return false
 	}
 	state := secure.ConnectionState()
@@ -149,7 +153,7 @@ func (e *expressConn) await(limit time.Duration) bool {
 		return true
 	}
 	e.release()
-	if !e.state.CompareAndSwap(expressBusy, expressIdle) && e.state.Load() != expressIdle {
+	if !e.state.CompareAndSwap(expressBusy, expressIdle) && !e.state.CompareAndSwap(expressNew, expressIdle) {
 		return false
 	}
 	if e.x.isClosed() { // whoever closed it may have seen a request under way
@@ -261,8 +265,11 @@ func (e *expressConn) linger() {
 
 // closeIdle closes the connection unless a request is under way.
 func (e *expressConn) closeIdle() {
-	if e.state.CompareAndSwap(expressIdle, expressOver) {
+	switch {
+	case e.state.CompareAndSwap(expressIdle, expressOver):
 		e.conn.Close()
+	case e.state.CompareAndSwap(expressNew, expressOver):
+		e.sock.Close()
 	}
 }
 
@@ -270,5 +277,5 @@ func (e *expressConn) closeIdle() {
 func (e *expressConn) cut() {
 	e.state.Store(expressOver)
 	e.ctx.end()
-	e.conn.Close()
+	e.sock.Close()
 }

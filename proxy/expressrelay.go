@@ -38,7 +38,8 @@ func (c *call) writeRequest(e *expressConn) error {
 
 // appendFields appends what [call.outgoing] makes of the client's fields.
 func (c *call) appendFields(out []byte, fields *http1.Fields) ([]byte, error) {
-	cookies, encodings := c.header.cookies, false
+	var cookies []string
+	encodings := false
 	for i := range fields.Len() {
 		name, value := fields.At(i)
 		if ofConnection(name) {
@@ -49,7 +50,8 @@ func (c *call) appendFields(out []byte, fields *http1.Fields) ([]byte, error) {
 		}
 		switch {
 		case name == "Cookie":
-			continue // comes with those that are injected
+			cookies = c.header.cookies // come with those that are injected
+			continue
 		case name == "Accept-Encoding" && c.route.bodies:
 			if encodings {
 				continue

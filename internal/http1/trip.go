@@ -36,7 +36,7 @@ type Trip struct {
 	// message as well.
 	Status int
 	Fields Fields
-	Length int64 // as in [http.Response].ContentLength
+	Length int64 // as in [http.Response].ContentLength, but for chunks that are all here
 
 	client  *Client
 	conn    *conn // nil: the answer has ended, or there is none
@@ -219,14 +219,18 @@ func (t *Trip) final(fields string) (err error) {
 	lengths, codings, connection := t.Fields.framing()
 	t.end, err = t.line.framing(t.method, lengths, codings, connection)
 	t.Status, t.Length, t.left = t.line.status, t.end.length, 0
-	if t.end.kind == bodyCounted {
+	switch {
+	case err != nil:
+	case t.end.kind == bodyCounted:
 		t.left = t.end.length
+	case t.end.kind == bodyChunked:
+		t.gather()
 	}
 	return err
 }
 
-// Plain reports whether the answer is a final one without a body or with one whose
-// length is known, so that [Trip.Next] can read it. Any other one is for
+// Plain reports whether the answer is a final one without a body, or with one whose
+// length is known or that came in chunks and is here to its end, so that [Trip.Next] can read it. Any other one is for
 // [Trip.Response].
 func (t *Trip) Plain() bool {
 	return t.Status != http.StatusSwitchingProtocols && (t.end.kind == bodyNone || t.end.kind == bodyCounted)
