@@ -13,6 +13,7 @@ func (t *Trip) gather() {
 	// What came beyond the answer stays beyond it, so that the connection is not
 	// used again.
 	c.w = c.r + copy(c.buf[c.r+body:], c.buf[c.w-rest:c.w]) + body
+	t.gathered = true
 	t.end.kind, t.end.length = bodyCounted, int64(body)
 	t.Length, t.left = t.end.length, t.end.length
 }

@@ -3,6 +3,7 @@ package http1
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,17 +39,18 @@ type Trip struct {
 	Fields Fields
 	Length int64 // as in [http.Response].ContentLength, but for chunks that are all here
 
-	client  *Client
-	conn    *conn // nil: the answer has ended, or there is none
-	ctx     context.Context
-	message *Message
-	method  string
-	text    string // the answer's head
-	line    statusLine
-	end     framing
-	left    int64       // of a counted body
-	exact   bool        // the read deadline is that of the head
-	unwatch func() bool // ends the watch over the context; nil: there is none
+	client   *Client
+	conn     *conn // nil: the answer has ended, or there is none
+	ctx      context.Context
+	message  *Message
+	method   string
+	text     string // the answer's head
+	line     statusLine
+	end      framing
+	left     int64       // of a counted body
+	gathered bool        // that came in chunks
+	exact    bool        // the read deadline is that of the head
+	unwatch  func() bool // ends the watch over the context; nil: there is none
 }
 
 // Send sends a message and reads the head of its final answer. The answer has to
@@ -218,7 +220,7 @@ func (t *Trip) final(fields string) (err error) {
 	}
 	lengths, codings, connection := t.Fields.framing()
 	t.end, err = t.line.framing(t.method, lengths, codings, connection)
-	t.Status, t.Length, t.left = t.line.status, t.end.length, 0
+	t.Status, t.Length, t.left, t.gathered = t.line.status, t.end.length, 0, false
 	switch {
 	case err != nil:
 	case t.end.kind == bodyCounted:
@@ -306,6 +308,10 @@ func (t *Trip) Response() (*http.Response, error) {
 	conn.expect(time.Time{})
 	conn.shrink()
 	h, err := parseHead(t.text)
+	if err == nil && t.gathered {
+		delete(h.header, "Transfer-Encoding")
+		h.header["Content-Length"] = []string{strconv.FormatInt(t.Length, 10)}
+	}
 	if err == nil {
 		err = a.begin(h, t.method)
 	}
