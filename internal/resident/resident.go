@@ -13,6 +13,8 @@
 package resident
 
 import (
+	"bufio"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -24,23 +26,19 @@ type region struct{ from, length uintptr }
 // back: those of its file that it can read and run, not write. What somebody
 // changed there, in a debugger or to trace a function (uprobes), would be lost, so
 // that a range with changed pages, which belong to no file, stays.
-func regions(smaps, program string) []region {
+func regions(smaps io.Reader, program string) []region {
 	var list []region
 	var at region
-	for line := range strings.Lines(smaps) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			continue
-		}
-		if !strings.HasSuffix(fields[0], ":") { // the first line of a range: 00400000-00401000 r-xp …
+	lines := bufio.NewScanner(smaps)
+	for lines.Scan() {
+		key, value, _ := strings.Cut(lines.Text(), " ")
+		switch {
+		case !strings.HasSuffix(key, ":"): // the first line of a range: 00400000-00401000 r-xp 00000000 fe:00 12 /attache
 			at = region{}
-			path := strings.TrimSpace(strings.Join(fields[min(5, len(fields)):], " "))
-			if mode := fields[1]; path == program && (mode == "r-xp" || mode == "r--p") {
-				at = parseRange(fields[0])
+			if mode, _, _ := strings.Cut(value, " "); (mode == "r-xp" || mode == "r--p") && strings.HasSuffix(value, " "+program) {
+				at = parseRange(key)
 			}
-			continue
-		}
-		if fields[0] == "Anonymous:" && fields[1] == "0" && at.length > 0 {
+		case key == "Anonymous:" && strings.TrimSpace(value) == "0 kB" && at.length > 0:
 			list = append(list, at)
 		}
 	}

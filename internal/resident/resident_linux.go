@@ -14,11 +14,12 @@ func ForgetStart() {
 	if err != nil {
 		return
 	}
-	smaps, err := os.ReadFile("/proc/self/smaps")
+	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	for _, r := range regions(string(smaps), program) {
+	defer smaps.Close()
+	for _, r := range regions(smaps, program) {
 		// Unchanged pages of a file are the same when they are mapped again. An
 		// error leaves them where they are.
 		_, _, _ = syscall.RawSyscall(syscall.SYS_MADVISE, r.from, r.length, syscall.MADV_DONTNEED)

@@ -45,7 +45,7 @@ func touchAll(t *testing.T) {
 
 func ownRegions(t *testing.T) []region {
 	t.Helper()
-	list := regions(smaps(t), program(t))
+	list := regions(strings.NewReader(smaps(t)), program(t))
 	if len(list) == 0 {
 		t.Skip("this kernel does not say what is mapped")
 	}

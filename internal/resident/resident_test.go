@@ -2,6 +2,7 @@ package resident
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -33,11 +34,11 @@ Anonymous:             0 kB
 Anonymous:             0 kB
 `
 	want := []region{{0x400000, 0x1000}, {0x401000, 0x2000}}
-	if got := regions(smaps, "/opt/my app/attache"); !slices.Equal(got, want) {
+	if got := regions(strings.NewReader(smaps), "/opt/my app/attache"); !slices.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
 	for _, text := range []string{"", "\n", "x", "Anonymous: 0 kB\n", "00400000-00401000 r-xp\nAnonymous: 0 kB\n"} {
-		if got := regions(text, "/attache"); len(got) > 0 {
+		if got := regions(strings.NewReader(text), "/attache"); len(got) > 0 {
 			t.Errorf("%q: %x, want none", text, got)
 		}
 	}
