@@ -19,15 +19,18 @@ INTEROP   ?=
 ARGS      ?=
 export UPDATE
 
-# Without inlining (-l) the binary is 300 KB smaller. The list has the third-party packages that no
-# request passes through: certificates, Redis, the command line, YAML, and protobuf, which only a scrape needs. What
-# runs for requests (metrics, JSON, the engine) and the standard library are compiled as ever. The Dockerfile has the
-# same line, and internal/archtest compares the two.
+# Without inlining (-l) the binary is 350 KB smaller. The list has the packages that no request passes through:
+# certificates, Redis, the command line, YAML, emulated vendors, and protobuf and text formats, which only a scrape needs.
+# What runs for requests (metrics, JSON, the engine) and the standard library are compiled as ever. Functions that begin
+# at multiples of 16 bytes instead of 32 save another 160 KB. The Dockerfile has the same line, and internal/archtest
+# compares the two.
 GO_BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath \
 	-gcflags github.com/caddyserver/...=-l -gcflags github.com/mholt/...=-l -gcflags github.com/miekg/...=-l \
 	-gcflags github.com/zeebo/...=-l -gcflags go.uber.org/...=-l -gcflags github.com/redis/...=-l \
 	-gcflags github.com/spf13/...=-l -gcflags go.yaml.in/...=-l -gcflags google.golang.org/...=-l \
-	-ldflags "-s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)"
+	-gcflags github.com/klauspost/...=-l -gcflags github.com/prometheus/common/...=-l -gcflags github.com/prometheus/procfs/...=-l \
+	-gcflags github.com/fsnotify/...=-l -gcflags attache/cmd/...=-l -gcflags attache/internal/emulator=-l -gcflags attache/internal/yamldoc=-l \
+	-ldflags "-s -w -funcalign 16 -X main.version=$(VERSION) -X main.revision=$(REVISION)"
 
 .PHONY: help
 help: ## List the targets

@@ -146,8 +146,8 @@ func (r *route) takes(method string) bool {
 
 // table finds routes. It does not change once it is sorted.
 type table struct {
-	hosts map[string][]place
-	any   []place
+	hosts map[string][]*place
+	any   []*place
 }
 
 // place is a path prefix of one host and the routes there, which differ in
@@ -162,9 +162,9 @@ func (t *table) add(r *route) error {
 	if r.Host != "" {
 		places = t.hosts[r.Host]
 	}
-	i := slices.IndexFunc(places, func(p place) bool { return p.prefix == r.prefix })
+	i := slices.IndexFunc(places, func(p *place) bool { return p.prefix == r.prefix })
 	if i < 0 {
-		places = append(places, place{prefix: r.prefix})
+		places = append(places, &place{prefix: r.prefix})
 		i = len(places) - 1
 	}
 	for _, other := range places[i].routes {
@@ -178,7 +178,7 @@ func (t *table) add(r *route) error {
 		return nil
 	}
 	if t.hosts == nil {
-		t.hosts = map[string][]place{}
+		t.hosts = map[string][]*place{}
 	}
 	t.hosts[r.Host] = places
 	return nil
@@ -186,7 +186,7 @@ func (t *table) add(r *route) error {
 
 // sort puts longer prefixes first.
 func (t *table) sort() {
-	longest := func(a, b place) int { return cmp.Compare(len(b.prefix), len(a.prefix)) }
+	longest := func(a, b *place) int { return cmp.Compare(len(b.prefix), len(a.prefix)) }
 	slices.SortFunc(t.any, longest)
 	for _, places := range t.hosts {
 		slices.SortFunc(places, longest)
@@ -209,10 +209,10 @@ func (t *table) find(host, path string) *place {
 	return longest(t.any, path)
 }
 
-func longest(places []place, path string) *place {
-	for i := range places {
-		if below(path, places[i].prefix) {
-			return &places[i]
+func longest(places []*place, path string) *place {
+	for _, p := range places {
+		if below(path, p.prefix) {
+			return p
 		}
 	}
 	return nil

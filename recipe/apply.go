@@ -2,9 +2,9 @@ package recipe
 
 import (
 	"net/http"
-	"regexp"
 
 	"attache/internal/exchange"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 	"attache/refresher"
 )
@@ -88,12 +88,10 @@ func parseInjection(v yamldoc.Value, names resolver, r *Recipe) (d injection, ok
 	return d, ok && good
 }
 
-var queryName = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
-
 // checkInjected reports names that cannot be injected.
 func checkInjected(v yamldoc.Value, n exchange.Name) bool {
 	switch canonical := http.CanonicalHeaderKey(n.Name); {
-	case n.In == exchange.Query && !queryName.MatchString(n.Name):
+	case n.In == exchange.Query && (n.Name == "" || !shape.Only(n.Name, shape.Alphanumeric+"._~-")):
 		v.Errorf("the query parameter %q cannot be injected: want letters, digits and - . _ ~", n.Name)
 	case n.In != exchange.Header:
 		return true

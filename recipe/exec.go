@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -50,8 +50,6 @@ const execInfo = `{"kind":"ExecCredential","apiVersion":"client.authentication.k
 
 const execInfoName = "KUBERNETES_EXEC_INFO"
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 func parseExecOrigin(v yamldoc.Value, s *scope, credential bool) *execOrigin {
 	e := &execOrigin{credential: credential, timeout: defaultTimeout, program: "the command"}
 	o := v.Object(execShape())
@@ -81,7 +79,7 @@ func parseExecOrigin(v yamldoc.Value, s *scope, credential bool) *execOrigin {
 		}
 	}
 	e.env = parseEntries(o.Get("env"), s, func(key yamldoc.Value, name string) string {
-		if !envName.MatchString(name) {
+		if !shape.IsVariable(name) {
 			key.Errorf("%q is no name of an environment variable", name)
 		}
 		return name

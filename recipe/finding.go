@@ -115,7 +115,7 @@ func (a *attempt) shown(text string) string { return maskWords(a.quote(text)) }
 // maskWords replaces long words: any of them could be a token that the recipe
 // does not know.
 func maskWords(text string) string {
-	return longWord.ReplaceAllStringFunc(text, func(word string) string {
+	return longWord().ReplaceAllStringFunc(text, func(word string) string {
 		return fmt.Sprintf("[%d characters]", len(word))
 	})
 }

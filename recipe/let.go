@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -63,7 +64,7 @@ func (p *parser) lets(v yamldoc.Value, s *scope) {
 		s.token.letNames = append(s.token.letNames, e.Name)
 	}
 	for _, e := range entries {
-		if !simpleName.MatchString(e.Name) {
+		if !shape.IsName(e.Name) {
 			e.Key.Errorf("%q is no name: want small letters, digits, - and _, and a letter first", e.Name)
 			continue
 		}

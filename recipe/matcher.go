@@ -188,7 +188,7 @@ func matchPath(globs []*regexp.Regexp, path string) bool {
 // quoteMember quotes a member of an answer, unless it is called like a secret:
 // one that no recipe knows, no scrubbing knows.
 func quoteMember(name, text string, quote func(string) string) string {
-	if secretName.MatchString(name) {
+	if secretName().MatchString(name) {
 		return "[masked]"
 	}
 	return quote(text)

@@ -5,17 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"attache/internal/exchange"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
-)
-
-var (
-	recipeName = regexp.MustCompile(`^[a-z][a-z0-9_-]*(/[a-z][a-z0-9_-]*)*$`)
-	simpleName = regexp.MustCompile(nameText)
 )
 
 // perRequest lists the names that stand for something new in every request.
@@ -67,7 +62,7 @@ func (p *parser) document(root yamldoc.Value) {
 	}
 	r := p.recipe
 	if name, ok := top.Require("recipe").Text(); ok {
-		if !recipeName.MatchString(name) {
+		if !shape.AreNames(name, "/") {
 			top.Get("recipe").Errorf("%q is no name: want small letters, digits, - and _, with / between parts", name)
 		}
 		r.Name = name
@@ -95,7 +90,7 @@ func (p *parser) document(root yamldoc.Value) {
 
 // claim notes that name is taken; it reports what is wrong with it.
 func (p *parser) claim(key yamldoc.Value, name, what string) bool {
-	if !simpleName.MatchString(name) {
+	if !shape.IsName(name) {
 		key.Errorf("%q is no name: want small letters, digits, - and _, and a letter first", name)
 		return false
 	}
@@ -134,7 +129,7 @@ func (p *parser) tokens(v yamldoc.Value) {
 // they may mention it.
 func (p *parser) outputs(t *tokenDecl) {
 	for _, e := range t.object.Get("outputs").Entries() {
-		if !simpleName.MatchString(e.Name) {
+		if !shape.IsName(e.Name) {
 			e.Key.Errorf("%q is no name: want small letters, digits, - and _, and a letter first", e.Name)
 			continue
 		}

@@ -1,10 +1,10 @@
 package recipe
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -51,8 +51,6 @@ type resolver interface {
 	knows(name string) bool // of a name without dots; notes nothing
 }
 
-var dottedName = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$`)
-
 // parseTemplate reads the text v. In it $name is a mistake where ${name} would
 // be known.
 func parseTemplate(v yamldoc.Value, names resolver) (template, bool) {
@@ -98,7 +96,7 @@ func parseBodyTemplate(v yamldoc.Value, names resolver) (template, bool) {
 				return template{}, false
 			}
 			text = rest
-			if !dottedName.MatchString(name) {
+			if !shape.AreNames(name, ".") {
 				v.Errorf("${%s} holds no name; a literal ${ is written $${", shorten(name, 40))
 				ok = false
 				continue
@@ -119,25 +117,27 @@ func parseBodyTemplate(v yamldoc.Value, names resolver) (template, bool) {
 		}
 	}
 	flush()
-	if alone := t.literal(); ok && len(t.parts) == 1 && shellName.FindString(alone) == alone {
+	if alone := t.literal(); ok && len(t.parts) == 1 && strings.HasPrefix(alone, "$") && shape.IsName(alone[1:]) {
 		ok = noteShellNames(v, alone, names)
 	}
 	return t, ok
 }
 
-var shellName = regexp.MustCompile(`\$[a-z][a-z0-9_-]*`)
-
 // noteShellNames reports a $name that was surely meant for ${name}. A name with
 // = behind it is left alone: $filter=… stands in queries.
 func noteShellNames(v yamldoc.Value, text string, names resolver) bool {
-	for _, at := range shellName.FindAllStringIndex(text, -1) {
-		name := strings.TrimRight(text[at[0]+1:at[1]], "_-")
-		if names.knows(name) && !strings.HasPrefix(text[at[1]:], "=") {
+	for {
+		_, rest, found := strings.Cut(text, "$")
+		if !found {
+			return true
+		}
+		text = strings.TrimLeft(rest, shape.NameLetters)
+		name := strings.TrimRight(strings.TrimSuffix(rest, text), "_-")
+		if shape.IsName(name) && names.knows(name) && !strings.HasPrefix(text, "=") {
 			v.Errorf("$%s is taken as it stands; a name is written ${NAME}", name)
 			return false
 		}
 	}
-	return true
 }
 
 // refs returns the references of the template.

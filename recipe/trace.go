@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"attache/refresher"
@@ -200,7 +201,7 @@ func ShownAnswer(status int, h http.Header, body string, scrub func(string) stri
 		lines = append(lines, "", body)
 	}
 	text := scrub(strings.Join(lines, "\n"))
-	text = secretMember.ReplaceAllString(text, `${1}"[masked]"`)
+	text = secretMember().ReplaceAllString(text, `${1}"[masked]"`)
 	return cutLines(maskWords(text))
 }
 
@@ -225,9 +226,13 @@ func shownHeader(name, value string) string {
 }
 
 var (
-	secretMember = regexp.MustCompile(`(?i)("[^"]*(?:token|secret|passw|ticket|session|credential|key)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"`)
-	secretName   = regexp.MustCompile(`(?i)token|secret|passw|ticket|session|credential|key`)
-	longWord     = regexp.MustCompile(`[A-Za-z0-9_+/=.%~-]{24,}`)
+	secretMember = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)("[^"]*(?:token|secret|passw|ticket|session|credential|key)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"`)
+	})
+	secretName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)token|secret|passw|ticket|session|credential|key`)
+	})
+	longWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[A-Za-z0-9_+/=.%~-]{24,}`) })
 )
 
 // accepted writes down what was taken from the answer.

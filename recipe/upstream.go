@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"attache/internal/exchange"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 	"attache/refresher"
 )
@@ -85,8 +85,6 @@ func (u *planUpstream) text(tokens []refresher.Token) (string, error) {
 	return b.String(), nil
 }
 
-var upstreamPath = regexp.MustCompile(`^[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$`) // RFC 3986, section 3.3
-
 // checkUpstream reads an upstream that a vendor had a say in.
 func checkUpstream(text string, allow []UpstreamPattern) (*url.URL, error) {
 	u, err := url.Parse(text)
@@ -98,7 +96,7 @@ func checkUpstream(text string, allow []UpstreamPattern) (*url.URL, error) {
 		return nil, errors.New("the upstream that the token's outputs make has a host that is not ASCII")
 	case u.User != nil || strings.ContainsAny(text, "?#"):
 		return nil, errors.New("the upstream that the token's outputs make is more than scheme, host and path")
-	case !strings.HasSuffix(text, u.EscapedPath()) || !upstreamPath.MatchString(u.EscapedPath()) || exchange.HasDotSegment(u.EscapedPath()):
+	case !strings.HasSuffix(text, u.EscapedPath()) || !shape.Only(u.EscapedPath(), shape.PathLetters) || exchange.HasDotSegment(u.EscapedPath()):
 		return nil, errors.New("the upstream that the token's outputs make has a path that cannot be joined to")
 	case !slices.ContainsFunc(allow, func(p UpstreamPattern) bool { return p.matches(u) }):
 		return nil, errors.New("the upstream that the token's outputs make is not one that upstream_allow names")
@@ -143,7 +141,7 @@ func (p UpstreamPattern) matches(u *url.URL) bool {
 		return host == p.Host
 	}
 	below, ok := strings.CutSuffix(host, "."+p.Host)
-	return ok && isHost(below)
+	return ok && shape.IsHostName(below)
 }
 
 func standardPort(scheme string) string {
@@ -152,11 +150,6 @@ func standardPort(scheme string) string {
 	}
 	return "443"
 }
-
-var hostLabels = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
-
-// isHost reports whether text is a host's name in lower case, or a part of one.
-func isHost(text string) bool { return len(text) <= 253 && hostLabels.MatchString(text) }
 
 // ParseUpstreamPattern reads a pattern such as https://*.example.com; it notes a
 // problem at v when it is none.
@@ -187,7 +180,7 @@ func ParseUpstreamPattern(v yamldoc.Value) (p UpstreamPattern, ok bool) {
 		return fail(want)
 	case strings.Contains(rest, "*"):
 		return fail("* stands at the beginning of the host alone, for one or more labels: https://*.example.com")
-	case notIP != nil && !isHost(p.Host) || p.Below && notIP == nil:
+	case notIP != nil && !shape.IsHostName(p.Host) || p.Below && notIP == nil:
 		return fail(want)
 	case p.Below && !strings.Contains(p.Host, ".") && p.Host != "localhost":
 		return fail("a whole top-level domain belongs to too many; want at least two labels behind *.")

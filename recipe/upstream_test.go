@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -110,7 +111,7 @@ func FuzzUpstream(f *testing.F) {
 			return
 		}
 		host := strings.TrimSuffix(strings.ToLower(u.Host), ":443")
-		if u.Scheme != "https" || !strings.HasSuffix(host, ".example.com") || !isHost(host) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		if u.Scheme != "https" || !strings.HasSuffix(host, ".example.com") || !shape.IsHostName(host) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			t.Errorf("%q leads to %s", text, u)
 		}
 		again, err := url.Parse(u.String())

@@ -3,10 +3,10 @@ package recipe
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"attache/internal/exchange"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -26,8 +26,6 @@ const (
 	inPath                      // percent-encoded, so that a value stays in its segment
 	inQuery                     // percent-encoded
 )
-
-var hostText = regexp.MustCompile(`^[A-Za-z0-9_.-]+(:[0-9]{1,5})?$`)
 
 // parseURL reads the address of a login.
 func parseURL(v yamldoc.Value, s *scope) urlTemplate {
@@ -180,7 +178,7 @@ func (u *urlTemplate) render(v values) (string, error) {
 			}
 			b.WriteString(value)
 		case inAuthority:
-			if !hostText.MatchString(value) {
+			if !isAuthority(value) {
 				return "", fmt.Errorf("%s forms the host of the url and is no host name", p.ref.text)
 			}
 			b.WriteString(value)
@@ -209,4 +207,10 @@ func escapeQuery(s string) string {
 		return strings.ReplaceAll(escaped, "+", "%20")
 	}
 	return escaped
+}
+
+// isAuthority reports whether text can be a host, with or without a port.
+func isAuthority(text string) bool {
+	host, port, hasPort := strings.Cut(text, ":")
+	return host != "" && shape.Only(host, shape.Alphanumeric+"_.-") && (!hasPort || port != "" && len(port) <= 5 && shape.Only(port, shape.Digits))
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -217,7 +218,9 @@ func usualMessages() []extractor {
 
 // jwtText finds what looks like a JWT: vendors echo tokens that are not ours,
 // or cut ones that scrubbing cannot recognise.
-var jwtText = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
+var jwtText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
+})
 
 // scrub makes a text that may be shown of one that came from anywhere: no
 // secret of this login, one line, at most limit bytes, and nothing that a terminal
@@ -240,7 +243,7 @@ func (a *attempt) scrubLines(text string) string {
 		return text
 	}
 	text = secret.Scrub(text[:min(len(text), maxScrubbed)], 0, a.secrets...)
-	return strings.ToValidUTF8(jwtText.ReplaceAllString(text, "[redacted]"), "?")
+	return strings.ToValidUTF8(jwtText().ReplaceAllString(text, "[redacted]"), "?")
 }
 
 // tooShort reports whether a text, such as a vendor's code, is too short to

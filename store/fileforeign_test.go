@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -44,7 +43,7 @@ func TestSearchIsBounded(t *testing.T) {
 	head := make([]byte, frameHead)
 	binary.BigEndian.PutUint32(head, frameMark)
 	binary.BigEndian.PutUint32(head[4:], 1<<12)
-	binary.BigEndian.PutUint32(head[12:], crc32.Checksum(head[:12], castagnoli))
+	binary.BigEndian.PutUint32(head[12:], checksum(head[:12]))
 	var data []byte
 	for range 1 << 12 {
 		data = append(data, head...)

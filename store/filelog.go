@@ -32,7 +32,8 @@ const (
 	recordHead = len(Name{}) + 4
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// checksum is the CRC-32C of data.
+func checksum(data []byte) uint32 { return crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) }
 
 // record is what the file says of a name.
 type record struct {
@@ -68,8 +69,8 @@ func (f *frame) bytes() []byte {
 	body := f.b[frameHead:]
 	binary.BigEndian.PutUint32(f.b, frameMark)
 	binary.BigEndian.PutUint32(f.b[4:], uint32(len(body)))
-	binary.BigEndian.PutUint32(f.b[8:], crc32.Checksum(body, castagnoli))
-	binary.BigEndian.PutUint32(f.b[12:], crc32.Checksum(f.b[:12], castagnoli))
+	binary.BigEndian.PutUint32(f.b[8:], checksum(body))
+	binary.BigEndian.PutUint32(f.b[12:], checksum(f.b[:12]))
 	return f.b
 }
 
@@ -166,7 +167,7 @@ func (c *logContent) readFrame(body []byte) bool {
 // headAt returns the length of the body of the frame that begins here.
 func headAt(data []byte) (length int, ok bool) {
 	if len(data) < frameHead || binary.BigEndian.Uint32(data) != frameMark ||
-		crc32.Checksum(data[:12], castagnoli) != binary.BigEndian.Uint32(data[12:]) {
+		checksum(data[:12]) != binary.BigEndian.Uint32(data[12:]) {
 		return 0, false
 	}
 	n := binary.BigEndian.Uint32(data[4:])
@@ -180,7 +181,7 @@ func frameAt(data []byte) (body []byte, ok bool) {
 		return nil, false
 	}
 	body = data[frameHead : frameHead+n]
-	return body, crc32.Checksum(body, castagnoli) == binary.BigEndian.Uint32(data[8:])
+	return body, checksum(body) == binary.BigEndian.Uint32(data[8:])
 }
 
 // findFrame returns where the next whole frame begins, or -1. effort is how many

@@ -28,8 +28,7 @@ type redisHold struct {
 // Acquire implements [refresher.Store].
 func (r *Redis) Acquire(ctx context.Context, key refresher.StoreKey, ttl time.Duration) (refresher.Lease, error) {
 	names := r.namesOf(key)
-	h := &redisHold{store: r, owner: rand.Text(), epochs: map[Name]string{}, names: slices.Clone(names)}
-	slices.SortFunc(h.names, func(a, b Name) int { return bytes.Compare(a[:], b[:]) })
+	h := &redisHold{store: r, owner: rand.Text(), epochs: map[Name]string{}, names: sortedNames(names)}
 	for _, name := range h.names {
 		reply, err := r.client.Run(ctx, redisAcquire, []string{redisLease(name), redisEpoch(name)},
 			h.owner, milliseconds(ttl), redisForever.Milliseconds())
@@ -94,3 +93,18 @@ func (h *redisHold) Release() {
 
 // milliseconds returns a time to live as Redis takes it, which is never 0.
 func milliseconds(d time.Duration) int64 { return max(1, d.Milliseconds()) }
+
+// sortedNames returns the names in one order for all processes, so that none of two
+// waits for the other. Pointers sort with code that others need too.
+func sortedNames(names []Name) []Name {
+	var order []*Name
+	for i := range names {
+		order = append(order, &names[i])
+	}
+	slices.SortFunc(order, func(a, b *Name) int { return bytes.Compare(a[:], b[:]) })
+	var sorted []Name
+	for _, name := range order {
+		sorted = append(sorted, *name)
+	}
+	return sorted
+}

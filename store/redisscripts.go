@@ -45,13 +45,13 @@ end
 // luaNumber is how Lua writes a whole number.
 const luaNumber = `'%.0f'`
 
-var (
+const (
 	// redisTell returns the time of Redis.
-	redisTell = redisclient.NewScript(nowOf + `return string.format(` + luaNumber + `, now())`)
+	redisTell redisclient.Script = nowOf + `return string.format(` + luaNumber + `, now())`
 
 	// redisLoad returns the time, the mark, and with a hash its fields. A value
 	// longer than ARGV[1] bytes is not returned.
-	redisLoad = redisclient.NewScript(markOf + nowOf + `
+	redisLoad redisclient.Script = markOf + nowOf + `
 local found = mark(KEYS[1])
 local reply = {string.format(` + luaNumber + `, now()), found, '', '', '', ''}
 if found == '' or string.sub(found, 1, 1) == '!' then return reply end
@@ -62,7 +62,7 @@ for i, field in ipairs({'value', 'reference', 'rejected'}) do
     reply[i + 2] = redis.call('HGET', KEYS[1], field) or ''
   end
 end
-return reply`)
+return reply`
 
 	// redisSave: the mark that is expected, the epoch (0: any), generation, value,
 	// reference, what the writer takes for the time, how long to keep it in
@@ -70,7 +70,7 @@ return reply`)
 	// was set since it last looked at the one of Redis is off by more than an
 	// operation takes. The message is sent first: a user who may not publish then
 	// changes nothing.
-	redisSave = redisclient.NewScript(markOf + nowOf + `
+	redisSave redisclient.Script = markOf + nowOf + `
 local found = mark(KEYS[1])
 if found == ARGV[3] and redis.call('HGET', KEYS[1], 'value') == ARGV[4] then return 'done' end
 if ARGV[2] ~= '0' then
@@ -86,20 +86,20 @@ if ARGV[10] ~= '' then redis.call('PUBLISH', ARGV[9], ARGV[10]) end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'generation', ARGV[3], 'value', ARGV[4], 'reference', reference, 'rejected', ARGV[8])
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
-return 'done'`)
+return 'done'`
 
 	// redisReject: the generation, channel, message.
-	redisReject = redisclient.NewScript(markOf + `
+	redisReject redisclient.Script = markOf + `
 if mark(KEYS[1]) ~= ARGV[1] or redis.call('HGET', KEYS[1], 'rejected') == '1' then return 'done' end
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 redis.call('HSET', KEYS[1], 'rejected', '1')
-return 'done'`)
+return 'done'`
 
 	// redisAcquire: the owner, how long in milliseconds, how long to remember the
 	// epoch. It returns the epoch: the time in microseconds, so that it rises
 	// though Redis has lost the one before, or one more than that one. A lease that
 	// never ends is nobody's: somebody restored or copied it without its time.
-	redisAcquire = redisclient.NewScript(`
+	redisAcquire redisclient.Script = `
 local owner = redis.call('GET', KEYS[1])
 local last = redis.call('GET', KEYS[2])
 if owner == ARGV[1] and last then return last end
@@ -111,20 +111,20 @@ if last and last >= epoch and last < 9000000000000000 then epoch = last + 1 end
 epoch = string.format(` + luaNumber + `, epoch)
 redis.call('SET', KEYS[2], epoch, 'PX', ARGV[3])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return epoch`)
+return epoch`
 
 	// redisExtend: the owner, how long, the epoch, how long to remember that. One
 	// that ran out is taken again if nobody has had it since.
-	redisExtend = redisclient.NewScript(`
+	redisExtend redisclient.Script = `
 local owner = redis.call('GET', KEYS[1])
 local last = redis.call('GET', KEYS[2])
 if owner and owner ~= ARGV[1] or last and last ~= ARGV[3] then return 'held' end
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 'done'`)
+return 'done'`
 
 	// redisRelease: the owner.
-	redisRelease = redisclient.NewScript(`
+	redisRelease redisclient.Script = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 'done'`)
+return 'done'`
 )

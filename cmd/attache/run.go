@@ -11,6 +11,7 @@ import (
 	"attache/internal/app"
 	"attache/internal/cgroup"
 	"attache/internal/config"
+	"attache/internal/resident"
 	"attache/internal/watch"
 )
 
@@ -51,6 +52,7 @@ leaves the configuration before in service, and the log says why.`,
 		ctx, cancel := context.WithCancel(cmd.Context())
 		defer cancel()
 		go reloadOn(ctx, incoming, a)
+		resident.ForgetStart()
 		return a.Run(cmd.Context())
 	}
 	return cmd

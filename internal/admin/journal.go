@@ -29,9 +29,9 @@ const (
 type Journal struct {
 	first uint64
 
-	mu     sync.Mutex // held for copying alone
-	next   uint64     // number of the next event
-	ring   [maxEvents]happening
+	mu     sync.Mutex  // held for copying alone
+	next   uint64      // number of the next event
+	ring   []happening // of at most maxEvents, which most never need; see at
 	trails map[tokenName]*trail
 	news   chan struct{} // closed at the next event; nil while nobody waits
 }
@@ -153,7 +153,7 @@ func (j *Journal) since(number uint64, buf []happening) (events []happening, mis
 		number, missed = oldest, oldest-number
 	}
 	for ; number < j.next; number++ {
-		events = append(events, j.ring[number%maxEvents])
+		events = append(events, j.ring[j.at(number)])
 	}
 	if len(events) == 0 && j.news == nil {
 		j.news = make(chan struct{})
@@ -170,13 +170,20 @@ func (j *Journal) oldest() uint64 {
 // add numbers an event and wakes the readers. It is called with j.mu held.
 func (j *Journal) add(h happening) {
 	h.id = j.next
-	j.ring[j.next%maxEvents] = h
+	if len(j.ring) < maxEvents {
+		j.ring = append(j.ring, h)
+	} else {
+		j.ring[j.at(j.next)] = h
+	}
 	j.next++
 	if j.news != nil {
 		close(j.news)
 		j.news = nil
 	}
 }
+
+// at returns the place of an event in the ring.
+func (j *Journal) at(number uint64) uint64 { return (number - j.first) % maxEvents }
 
 // trail returns that of a token. It is called with j.mu held.
 func (j *Journal) trail(name tokenName) *trail {

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"embed"
-	"io"
 	"net/http"
 	"path"
 	"slices"
@@ -20,8 +19,9 @@ var page embed.FS
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// pageFile is a file of the page.
-type pageFile struct{ contentType, content string }
+// pageFile is a file of the page. It is copied out of the binary when somebody asks
+// for it: an attache whose page nobody opens has none of it in its memory.
+type pageFile struct{ contentType, path string }
 
 // pageFiles returns the files by their paths.
 func pageFiles() map[string]pageFile {
@@ -29,20 +29,24 @@ func pageFiles() map[string]pageFile {
 	files := map[string]pageFile{}
 	entries, _ := page.ReadDir("page") // it is part of the binary: it cannot fail
 	for _, e := range entries {
-		content, _ := page.ReadFile("page/" + e.Name())
 		at := "/" + e.Name()
 		if at == "/index.html" {
 			at = "/"
 		}
-		files[at] = pageFile{types[path.Ext(e.Name())] + "; charset=utf-8", string(content)}
+		files[at] = pageFile{types[path.Ext(e.Name())] + "; charset=utf-8", "page/" + e.Name()}
 	}
 	return files
+}
+
+func (f pageFile) content() []byte {
+	content, _ := page.ReadFile(f.path) // it is part of the binary: it cannot fail
+	return content
 }
 
 func (f pageFile) serve(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Content-Type", f.contentType)
-	io.WriteString(w, f.content) // a client that left is no concern of ours
+	w.Write(f.content()) // a client that left is no concern of ours
 }
 
 // front returns what answers at /: the page to a browser, and to others the list.

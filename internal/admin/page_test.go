@@ -104,7 +104,7 @@ func TestPageKeepsItsPolicy(t *testing.T) {
 			`(?i)(?:src|href|url|import|fetch)\W{0,4}//\S*`:  "another origin",
 			`(?i)\seval\(|new Function|document\.write`:      "text that becomes code",
 		} {
-			if found := regexp.MustCompile(pattern).FindString(names.Replace(f.content)); found != "" {
+			if found := regexp.MustCompile(pattern).FindString(names.Replace(string(f.content()))); found != "" {
 				t.Errorf("%s has %q: %s", path, found, why)
 			}
 		}
@@ -118,7 +118,7 @@ func TestPageKeepsItsPolicy(t *testing.T) {
 			`(?i)<script[^>]*>[^<]`:             "a script in the page",
 			`(?i)<(?:base|iframe|object|embed)`: "an element that the policy forbids",
 		} {
-			if found := regexp.MustCompile(pattern).FindString(f.content); found != "" {
+			if found := regexp.MustCompile(pattern).FindString(string(f.content())); found != "" {
 				t.Errorf("%s has %q: %s", path, found, why)
 			}
 		}
@@ -139,7 +139,7 @@ func TestPageNamesWhatIsServed(t *testing.T) {
 		if path != "/" {
 			pattern = patterns[filepath.Ext(path)]
 		}
-		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(f.content, -1) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(f.content()), -1) {
 			named = append(named, strings.Join(m[1:], ""))
 		}
 	}
@@ -162,7 +162,7 @@ func TestPageKnowsEveryWord(t *testing.T) {
 	files := pageFiles()
 	has := func(path, entry string) {
 		t.Helper()
-		if !strings.Contains(files[path].content, entry) {
+		if !strings.Contains(string(files[path].content()), entry) {
 			t.Errorf("%s has no %q", path, entry)
 		}
 	}

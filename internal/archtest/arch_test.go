@@ -70,6 +70,10 @@ func rules() map[string]rule {
 			ours: []string{}, thirdParty: []string{},
 			why: "it reads files",
 		},
+		"internal/resident": {
+			ours: []string{}, thirdParty: []string{},
+			why: "it is about pages of memory",
+		},
 		"internal/watch": {
 			ours: []string{}, thirdParty: []string{"github.com/fsnotify/fsnotify", "golang.org/x/sys"},
 			why: "it looks at files; what is in them is others' business",

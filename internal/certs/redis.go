@@ -215,7 +215,7 @@ func (r *redisStorage) Lock(ctx context.Context, name string) error {
 // ifMine runs a command on a lock only if it still has the token: its lease may
 // be over, and another process may have it.
 func ifMine(command string) redisclient.Script {
-	return redisclient.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return ` + command + ` end return 0`)
+	return redisclient.Script(`if redis.call("GET", KEYS[1]) == ARGV[1] then return ` + command + ` end return 0`)
 }
 
 // keep renews the lease of a lock until ctx ends.

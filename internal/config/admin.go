@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -52,7 +53,7 @@ func CredentialNames(path string) (names []string) {
 			continue
 		}
 		for _, c := range e.Value.Entries() {
-			if namePattern.MatchString(c.Name) {
+			if shape.IsName(c.Name) {
 				names = append(names, c.Name)
 			}
 		}

@@ -3,11 +3,11 @@ package config
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"attache/internal/shape"
 	"attache/recipe"
 )
 
@@ -46,8 +46,15 @@ func forgotten(store StoreKind, t *recipe.TokenProgram) string {
 		"it needs a store that outlives the process, {file: PATH, key: {file: PATH}} or one in Redis; or leave rotates out if the vendor accepts the first refresh token for ever", t.Name)
 }
 
-// shellVariable is what shells put a variable's value in place of.
-var shellVariable = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})$`)
+// isShellVariable reports whether shells put a variable's value in place of text:
+// $NAME or ${NAME}.
+func isShellVariable(text string) bool {
+	name, ok := strings.CutPrefix(text, "$")
+	if inner, braced := strings.CutPrefix(name, "{"); braced {
+		name, ok = strings.CutSuffix(inner, "}")
+	}
+	return ok && shape.IsVariable(name)
+}
 
 // adviseOnValues warns about values of parameters. No warning repeats one.
 func (l *loader) adviseOnValues(d *draft) {
@@ -62,7 +69,7 @@ func (l *loader) adviseOnValues(d *draft) {
 		text := or.Ref.Current().Reveal()
 		param, _ := d.recipe.Param(name)
 		switch {
-		case or.Ref.IsLiteral() && shellVariable.MatchString(text):
+		case or.Ref.IsLiteral() && isShellVariable(text):
 			l.warn(or.At.Problem("a text such as $NAME is taken as it stands; for an environment variable write {env: NAME}"))
 		case or.Ref.IsLiteral() && param.Secret && text != "":
 			l.warn(or.At.Problem("a secret stands in the file; write {env: NAME} or {file: PATH}"))

@@ -4,10 +4,10 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -30,27 +30,11 @@ func hostPort(v yamldoc.Value) (address string, loopback, ok bool) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return net.JoinHostPort(ip.String(), port), ip.Unmap().IsLoopback(), true
 	}
-	if host != "" && !isHostName(host) {
+	if host != "" && !shape.IsHostName(host) {
 		v.Errorf("the host must be an IP address or a name")
 		return "", false, false
 	}
 	return net.JoinHostPort(host, port), host == "localhost", true
-}
-
-var hostLabel = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
-
-// isHostName reports whether name is a DNS name in lower case. Underscores
-// occur in the names of containers.
-func isHostName(name string) bool {
-	if len(name) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if !hostLabel.MatchString(label) {
-			return false
-		}
-	}
-	return true
 }
 
 // routeHost reads a host with or without port, as the Host of a request has it.
@@ -100,7 +84,7 @@ func checkHost(v yamldoc.Value, text string) (string, bool) {
 		return ip.String(), true
 	}
 	switch {
-	case isHostName(host):
+	case shape.IsHostName(host):
 		return host, true
 	case strings.Contains(host, "*"):
 		v.Errorf("want one host's name; patterns are not supported")
@@ -147,5 +131,5 @@ func validHost(u *url.URL) bool {
 	}
 	host := strings.ToLower(u.Hostname())
 	_, err := netip.ParseAddr(host)
-	return err == nil || isHostName(strings.TrimSuffix(host, "."))
+	return err == nil || shape.IsHostName(strings.TrimSuffix(host, "."))
 }

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"syscall"
 	"time"
 
+	"attache/internal/shape"
 	"attache/internal/watch"
 	"attache/internal/yamldoc"
 	"attache/recipe"
@@ -156,13 +156,11 @@ func scalar(v yamldoc.Value) (string, bool) {
 	return v.Text()
 }
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
-
 // checkName notes a problem at v unless name is legal for a credential or route.
 func checkName(v yamldoc.Value, name string) bool {
 	const maxName = 64 // it is a metric label and stands in every log line
 	switch {
-	case !namePattern.MatchString(name):
+	case !shape.IsName(name):
 		v.Errorf("a name is made of a-z, 0-9, _ and -, and begins with a letter")
 		return false
 	case len(name) > maxName:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"attache/internal/exchange"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 )
@@ -159,7 +160,7 @@ func (l *loader) use(v yamldoc.Value) (used []*recipe.Credential, ok bool) {
 
 // shown returns a name for a message: as it is when it could be one.
 func shown(name string) string {
-	if namePattern.MatchString(name) && len(name) <= 64 {
+	if shape.IsName(name) && len(name) <= 64 {
 		return name
 	}
 	return "of this name"

@@ -2,11 +2,11 @@ package config
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 
 	"attache/internal/exchange"
 	"attache/internal/secret"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 )
@@ -73,8 +73,6 @@ func only(o yamldoc.Object, kinds []string) (kind string, ok bool) {
 	return kind, kind != ""
 }
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // ref makes a reference to an environment variable or a file. What stands in
 // the wrong place may be the secret itself, so messages do not repeat it.
 func (l *loader) ref(kind string, v yamldoc.Value) (*secret.Ref, bool) {
@@ -82,7 +80,7 @@ func (l *loader) ref(kind string, v yamldoc.Value) (*secret.Ref, bool) {
 	switch {
 	case !ok:
 		return nil, false
-	case kind == "env" && !envName.MatchString(text):
+	case kind == "env" && !shape.IsVariable(text):
 		v.Errorf("want the name of an environment variable: letters, digits and _")
 		return nil, false
 	case kind == "env":
@@ -153,7 +151,7 @@ func tokenName(v yamldoc.Value) (credential, token string, ok bool) {
 		return "", "", false
 	}
 	credential, token, dotted := strings.Cut(text, ".")
-	if !namePattern.MatchString(credential) || dotted && !namePattern.MatchString(token) {
+	if !shape.IsName(credential) || dotted && !shape.IsName(token) {
 		v.Errorf("want the name of a credential, or CREDENTIAL.TOKEN")
 		return "", "", false
 	}

@@ -3,7 +3,6 @@ package config
 import (
 	"io/fs"
 	"os/user"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -57,9 +56,8 @@ func (l *loader) socket(o yamldoc.Object) (*Socket, bool) {
 	return s, true
 }
 
+// octalText is what fileMode accepts.
 const octalText = `^0?[0-7]{3}$`
-
-var octal = regexp.MustCompile(octalText)
 
 // fileMode reads the mode of a file as chmod takes it.
 func fileMode(v yamldoc.Value) fs.FileMode {
@@ -69,7 +67,7 @@ func fileMode(v yamldoc.Value) fs.FileMode {
 	}
 	n, err := strconv.ParseUint(text, 8, 32)
 	switch {
-	case err != nil || !octal.MatchString(text):
+	case err != nil || len(text) != 3 && (len(text) != 4 || text[0] != '0'):
 		v.Errorf(`want a mode such as "0600" or "0660"`)
 	case n&0o222 == 0:
 		v.Errorf("nobody could connect: that takes the permission to write")

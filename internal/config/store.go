@@ -2,10 +2,10 @@ package config
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 
 	"attache/internal/secret"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 )
 
@@ -242,12 +242,15 @@ func (l *loader) storeKeys(v yamldoc.Value) []secret.String {
 	return keys
 }
 
-var namespacePattern = regexp.MustCompile(namespaceText)
-
 func namespace(v yamldoc.Value) string {
 	text, ok := v.Text()
-	if ok && !namespacePattern.MatchString(text) {
+	if ok && !isNamespace(text) {
 		v.Errorf("want up to 64 of A-Z, a-z, 0-9, ., _, / and -, such as prod")
 	}
 	return text
+}
+
+// isNamespace reports whether text matches namespaceText.
+func isNamespace(text string) bool {
+	return text != "" && len(text) <= 64 && shape.Only(text[:1], shape.Alphanumeric) && shape.Only(text, shape.Alphanumeric+"._/-")
 }

@@ -6,10 +6,10 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
-	"regexp"
 	"strings"
 
 	"attache/internal/exchange"
+	"attache/internal/shape"
 	"attache/internal/yamldoc"
 	"attache/recipe"
 )
@@ -136,15 +136,13 @@ func upstream(v yamldoc.Value) (*url.URL, bool) {
 	return u, true
 }
 
-var pathText = regexp.MustCompile(`^[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$`) // RFC 3986, section 3.3
-
 // checkPath says what is wrong with a raw path that requests are compared with
 // or joined to; "" when nothing is.
 func checkPath(raw string) string {
 	if strings.ContainsAny(raw, "?#") {
 		return "a path has no query and no fragment"
 	}
-	if !pathText.MatchString(raw) {
+	if !shape.Only(raw, shape.PathLetters) {
 		return "the path has letters that must be percent-encoded: it is compared with what stands on the wire"
 	}
 	if _, err := url.PathUnescape(raw); err != nil {

@@ -181,20 +181,12 @@ func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
 }
 
 // Script is a Lua script, which Redis remembers by its hash.
-type Script struct {
-	source string
-	hash   string
-}
-
-// NewScript returns a script.
-func NewScript(source string) Script {
-	return Script{source, redis.NewScript(source).Hash()}
-}
+type Script string
 
 // Run runs a script, like [Client.Do]. There is at least one key, and all are in
 // one slot.
 func (c *Client) Run(ctx context.Context, s Script, keys []string, args ...any) (any, error) {
-	words := []any{"evalsha", s.hash, len(keys)}
+	words := []any{"evalsha", redis.NewScript(string(s)).Hash(), len(keys)}
 	for _, key := range keys {
 		words = append(words, key)
 	}
@@ -202,7 +194,7 @@ func (c *Client) Run(ctx context.Context, s Script, keys []string, args ...any) 
 	gate := c.gates.of(keys[0])
 	reply, err := c.guarded(ctx, gate, words)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		words[0], words[1] = "eval", s.source
+		words[0], words[1] = "eval", string(s)
 		return c.guarded(ctx, gate, words)
 	}
 	return reply, err

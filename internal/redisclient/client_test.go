@@ -106,7 +106,7 @@ func TestScripts(t *testing.T) {
 		}
 		return "$" + "4\r\n" + words[3] + words[4] + "\r\n"
 	}))
-	c, s := server.open(t, Options{}), NewScript("return 1")
+	c, s := server.open(t, Options{}), Script("return 1")
 	for range 3 {
 		if got, err := c.Run(t.Context(), s, []string{"ke"}, "ar"); err != nil || got != "kear" {
 			t.Fatalf("got %v and error %v", got, err)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"attache/internal/config"
 	"attache/internal/shape"
@@ -120,10 +121,10 @@ func describe(k shape.Key) string {
 	return plain(text)
 }
 
-var link = regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`)
+var link = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`) })
 
 // plain takes the links out of a text: they lead nowhere from an editor.
-func plain(text string) string { return link.ReplaceAllString(text, "$1") }
+func plain(text string) string { return link().ReplaceAllString(text, "$1") }
 
 // value is a default as JSON has it.
 func value(t *shape.Type, text string) any {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -81,8 +82,8 @@ func (l *lineReader) Read(p []byte) (int, error) {
 }
 
 var (
-	yamlLine      = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-	unknownAnchor = regexp.MustCompile(`(?s)^yaml: unknown anchor '(.*)' referenced$`)
+	yamlLine      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`) })
+	unknownAnchor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)^yaml: unknown anchor '(.*)' referenced$`) })
 )
 
 const aliasText = "YAML aliases are not supported; write the value out, and quote a text that begins with *"
@@ -90,12 +91,12 @@ const aliasText = "YAML aliases are not supported; write the value out, and quot
 // syntaxError makes a place and a text from an error of the decoder, which had
 // read so many lines when it found it.
 func syntaxError(err error, data []byte, read int) (line, col int, text string) {
-	if m := unknownAnchor.FindStringSubmatch(err.Error()); m != nil {
+	if m := unknownAnchor().FindStringSubmatch(err.Error()); m != nil {
 		// What looks like an alias may be a password: its text stays here.
 		line, col = find(data, "*"+m[1])
 		return line, col, aliasText
 	}
-	m := yamlLine.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
+	m := yamlLine().FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
 	if m == nil {
 		return max(read, 1), 1, "not valid YAML"
 	}

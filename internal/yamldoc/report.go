@@ -69,10 +69,17 @@ func (ps Problems) Error() string {
 // Sorted returns a copy of ps in the order of files and places. Problems of
 // one place keep their order.
 func (ps Problems) Sorted() Problems {
-	sorted := slices.Clone(ps)
-	slices.SortStableFunc(sorted, func(a, b Problem) int {
+	order := make([]*Problem, len(ps)) // pointers sort with code that others need too
+	for i := range ps {
+		order[i] = &ps[i]
+	}
+	slices.SortStableFunc(order, func(a, b *Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
+	var sorted Problems
+	for _, p := range order {
+		sorted = append(sorted, *p)
+	}
 	return sorted
 }
 

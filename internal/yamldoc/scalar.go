@@ -3,7 +3,6 @@ package yamldoc
 import (
 	"errors"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,23 +94,23 @@ func (v Value) Duration(lo, hi time.Duration) (time.Duration, bool) {
 	return d, true
 }
 
-var sizeText = regexp.MustCompile(`^(\d{1,12})(B|KiB|MiB|GiB)?$`)
-
 // Size returns a number of bytes such as 64KiB or 1MiB. It must lie in
 // [lo, hi].
 func (v Value) Size(lo, hi int64) (int64, bool) {
 	if v.node == nil {
 		return 0, false
 	}
-	m := sizeText.FindStringSubmatch(v.node.Value)
-	if !v.IsScalar() || m == nil {
+	text := v.node.Value
+	suffix := strings.TrimLeft(text, shape.Digits)
+	digits := strings.TrimSuffix(text, suffix)
+	unit, known := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[suffix]
+	if !v.IsScalar() || !known || digits == "" || len(digits) > 12 {
 		v.Errorf("want a size such as 64KiB or 1MiB, got %s", v.shown())
 		return 0, false
 	}
-	n, _ := strconv.ParseInt(m[1], 10, 64) // at most 12 digits
-	unit := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[m[2]]
+	n, _ := strconv.ParseInt(digits, 10, 64) // at most 12 digits
 	if n > math.MaxInt64/unit || n*unit < lo || n*unit > hi {
-		v.Errorf("%s is out of range: want %s to %s", m[0], shape.SizeText(lo), shape.SizeText(hi))
+		v.Errorf("%s is out of range: want %s to %s", text, shape.SizeText(lo), shape.SizeText(hi))
 		return 0, false
 	}
 	return n * unit, true
