@@ -15,10 +15,7 @@ func (c *call) writeRequest(e *expressConn) error {
 	if err := c.takeFields(); err != nil {
 		return err
 	}
-	target := c.path
-	if query := c.outgoingQuery(); query != "" || c.forceQuery {
-		target += "?" + query
-	}
+	target := http1.Target{Path: c.path, Query: c.outgoingQuery(), HasQuery: c.forceQuery}
 	out, err := http1.AppendHead(e.room(), c.method, target, c.up.host)
 	if err == nil {
 		out, err = c.appendFields(out, &e.head.Fields)

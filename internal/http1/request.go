@@ -130,16 +130,24 @@ func checkTarget(target []byte) error {
 	return nil
 }
 
-// AppendHead appends the request line of a [Message], whose target has to be in
-// origin form, and its Host field, with the checks that every request gets. Fields
-// and an empty line have to follow.
-func AppendHead(buf []byte, method, target, host string) ([]byte, error) {
+// Target is a request target in origin form (RFC 9112 section 3.2.1).
+type Target struct {
+	Path, Query string
+	HasQuery    bool // although Query may be empty
+}
+
+// AppendHead appends the request line of a [Message] and its Host field, with the
+// checks that every request gets. Fields and an empty line have to follow.
+func AppendHead(buf []byte, method string, target Target, host string) ([]byte, error) {
 	if !isToken(method) {
 		return nil, unsendable("its method is no token")
 	}
 	buf = append(append(buf, method...), ' ')
 	from := len(buf)
-	buf = append(buf, target...)
+	buf = append(buf, target.Path...)
+	if target.HasQuery || target.Query != "" {
+		buf = append(append(buf, '?'), target.Query...)
+	}
 	if err := checkTarget(buf[from:]); err != nil {
 		return nil, err
 	}
