@@ -16,9 +16,8 @@ const Variable = "ATTACHE_TEST_LANE"
 
 // Lane returns "express", "standard", or nothing if the default is to hold. It
 // panics at any other name, for then the run would not be what it seems.
-func Lane() string { return parse(os.Getenv(Variable)) }
-
-func parse(name string) string {
+func Lane() string {
+	name := os.Getenv(Variable)
 	if name != "" && name != "express" && name != "standard" {
 		panic(fmt.Sprintf("%s=%q: want express or standard", Variable, name))
 	}
@@ -31,9 +30,8 @@ func Standard() bool { return Lane() == "standard" }
 // Configuration returns the text of a configuration file with the lane of this
 // run, unless it names one itself. The line stands at the end, so that the others
 // keep their numbers.
-func Configuration(text string) string { return with(text, Lane()) }
-
-func with(text, lane string) string {
+func Configuration(text string) string {
+	lane := Lane()
 	if lane == "" || strings.Contains("\n"+text, "\nlane:") {
 		return text
 	}
