@@ -45,7 +45,7 @@ demo: ## Run the demo; ARGS="--for 30s" ends it by itself
 	go run ./cmd/attache demo $(ARGS)
 
 .PHONY: test
-test: lint ## Lint, then run every test with the race detector, and try the status page in Chromium
+test: lint ## Lint, run every test with the race detector, and those of requests in both lanes; try the status page in Chromium
 	scripts/test.sh
 
 .PHONY: lint

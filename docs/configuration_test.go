@@ -16,7 +16,7 @@ import (
 func TestReferenceShowsWholeConfigurations(t *testing.T) {
 	for _, block := range yamlBlocks(read(t, "configuration.md")) {
 		key, _, _ := strings.Cut(block, ":")
-		if !slices.Contains([]string{"listen", "handout", "certificates", "store", "credentials", "routes"}, key) {
+		if !slices.Contains([]string{"listen", "handout", "certificates", "store", "lane", "credentials", "routes"}, key) {
 			t.Errorf("the example begins with %s, so nobody tries whether it is right:\n%s", key, block)
 		}
 	}

@@ -93,7 +93,8 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 				credentials, _, _ = strings.Cut(block, "\nroutes:")
 			case strings.HasPrefix(block, "routes:"):
 				block = credentials + "\n" + block
-			case strings.HasPrefix(block, "listen:"), strings.HasPrefix(block, "handout:"), strings.HasPrefix(block, "certificates:"), strings.HasPrefix(block, "store:"):
+			case strings.HasPrefix(block, "listen:"), strings.HasPrefix(block, "handout:"), strings.HasPrefix(block, "certificates:"), strings.HasPrefix(block, "store:"),
+				strings.HasPrefix(block, "lane:"):
 			default:
 				continue
 			}

@@ -17,6 +17,7 @@ import (
 
 	"attache/internal/app"
 	"attache/internal/config"
+	"attache/internal/lanetest"
 )
 
 // proxyPort is where the examples' proxies listen.
@@ -41,7 +42,7 @@ func export(t *testing.T, readme string) {
 // start runs attache with a configuration and returns its address.
 func start(t *testing.T, path, dir, text string) (string, *config.Config) {
 	t.Helper()
-	cfg, err := config.Parse(path, []byte(text), dir)
+	cfg, err := config.Parse(path, []byte(lanetest.Configuration(text)), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the fault bench test/chaos and, unless --quick, --parts, --break or --memory
 # is among the arguments, writes docs/reliability.md, its picture, and what that is
-# drawn of. Arguments are those of test/chaos; -h lists them.
+# drawn of. Arguments are those of test/chaos; -h lists them. ATTACHE_TEST_LANE=standard
+# has requests served by net/http.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test with the race detector, in random order, and ends with what
 # was skipped. Arguments are packages; without any, all, and the status page in
-# Chromium (test/page).
+# Chromium (test/page), and then once more in the other lane what can differ there.
+# Tests that name no lane run in that of ATTACHE_TEST_LANE, by default express.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
@@ -25,11 +26,33 @@ if [ "$(go env CGO_ENABLED)" != 1 ]; then
 fi
 
 # -count=1: a cached result would hide what was skipped.
-suites() {
+run() {
+	go test "${race[@]}" -count=1 -shuffle=on -timeout=8m -json "$@"
+}
+
+# What runs twice: the tests whose requests go through a listener of attache's. All
+# of internal/app, which starts it within the test; of cmd/attache those that ask the
+# process, as its scripts and the followed examples do. The rest is about what no lane
+# touches: tokens, recipes, configurations, the command line, pages. The examples
+# of vendors without an emulator send what those with one do.
+twice() {
 	local ok=0
-	go test "${race[@]}" -count=1 -shuffle=on -timeout=8m -json "${@:-./...}" || ok=1
+	export ATTACHE_TEST_LANE=$1
+	echo "once more, in the $1 lane:"
+	run ./internal/app || ok=1
+	run -run '^(TestScripts|TestExamples|TestAnswersOfTheReference)$' ./cmd/attache || ok=1
+	return "$ok"
+}
+
+suites() {
+	local ok=0 other=standard
+	run "${@:-./...}" || ok=1
 	if (($# == 0)); then
 		(cd test/page && go test -count=1 -shuffle=on -timeout=8m -json .) || ok=1
+		if [ "${ATTACHE_TEST_LANE:-}" = standard ]; then
+			other=express
+		fi
+		twice "$other" || ok=1
 	fi
 	return "$ok"
 }

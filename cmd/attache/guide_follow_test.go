@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"attache/internal/lanetest"
 )
 
 // follower does what a page says, in a folder of its own: it writes the files
@@ -117,8 +119,11 @@ func (f *follower) follow(list []block) {
 
 func (f *follower) write(name, text string) {
 	f.t.Helper()
-	if strings.HasSuffix(name, "attache.yaml") && !strings.Contains("\n"+text, "\nlisten:") {
-		text += "listen: 127.0.0.1:8484\nadmin: 127.0.0.1:8485\n" // what holds without a word, and may be taken
+	if strings.HasSuffix(name, "attache.yaml") {
+		if !strings.Contains("\n"+text, "\nlisten:") {
+			text += "listen: 127.0.0.1:8484\nadmin: 127.0.0.1:8485\n" // what holds without a word, and may be taken
+		}
+		text = lanetest.Configuration(text)
 	}
 	if err := os.MkdirAll(filepath.Dir(filepath.Join(f.dir, name)), 0o700); err != nil {
 		f.t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"attache/internal/lanetest"
 )
 
 // get asks for a URL until there is an answer, for up to ten seconds, and
@@ -53,7 +55,8 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("get %s: %s", args[0], last)
 }
 
-// expand replaces $NAME in files by the script's environment.
+// expand replaces $NAME in files by the script's environment. An attache.yaml gets
+// the lane of this run.
 func expand(ts *testscript.TestScript, neg bool, files []string) {
 	if neg || len(files) == 0 {
 		ts.Fatalf("usage: expand FILE ...")
@@ -65,6 +68,9 @@ func expand(ts *testscript.TestScript, neg bool, files []string) {
 			}
 			return "${" + name + "}"
 		})
+		if file == "attache.yaml" {
+			text = lanetest.Configuration(text)
+		}
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o644))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"attache/internal/app"
 	"attache/internal/config"
 	"attache/internal/emulator"
+	"attache/internal/lanetest"
 )
 
 // These tests run the whole thing on loopback: emulated vendors, configuration,
@@ -75,7 +76,7 @@ func start(t *testing.T, body string) *world {
 func startIn(t *testing.T, dir, body string) *world {
 	t.Helper()
 	text := "admin: 127.0.0.1:0\nprobes: 127.0.0.1:0\nlog: {level: debug, requests: all}\n" + body
-	cfg, err := config.Parse("test.yaml", []byte(text), dir)
+	cfg, err := config.Parse("test.yaml", []byte(lanetest.Configuration(text)), dir)
 	if err != nil {
 		t.Fatalf("configuration:\n%v", err)
 	}

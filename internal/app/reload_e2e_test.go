@@ -21,6 +21,7 @@ import (
 	"attache/internal/app"
 	"attache/internal/config"
 	"attache/internal/emulator"
+	"attache/internal/lanetest"
 	"attache/internal/watch"
 )
 
@@ -56,7 +57,7 @@ const addresses = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n"
 
 func (l *live) write(text string) {
 	l.t.Helper()
-	if err := os.WriteFile(l.file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(l.file, []byte(lanetest.Configuration(text)), 0o600); err != nil {
 		l.t.Fatal(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"attache/internal/app"
 	"attache/internal/config"
 	"attache/internal/emulator"
+	"attache/internal/lanetest"
 )
 
 // storeKey is a key that stands in the file, which is a warning.
@@ -68,7 +69,7 @@ func TestFileStoreSurvivesAKill(t *testing.T) {
 	emu, url := vendor(t, emulator.OpenIM, emulator.Options{})
 	dir, text := t.TempDir(), stored(url, fileStore)
 	file := filepath.Join(dir, "attache.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(lanetest.Configuration(text)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	child := exec.Command(os.Args[0], "-test.run=^TestChildOfFileStore$", "-test.v")

@@ -86,6 +86,10 @@ func rules() map[string]rule {
 			ours: []string{"internal/terminal"}, thirdParty: []string{"golang.org/x/sys", "golang.org/x/term"},
 			why: "it may be of another version than the attache that it shows, so it knows the answers alone",
 		},
+		"internal/lanetest": {
+			ours: []string{}, thirdParty: []string{},
+			why: "tests of every package may import it, those of the proxy too, which know no configuration",
+		},
 		"internal/truststore": {
 			ours: []string{}, thirdParty: []string{},
 			why: "it takes a certificate and runs the system's own command",
@@ -134,8 +138,8 @@ func rules() map[string]rule {
 			why:   "it takes plain data and functions",
 		},
 		"cmd/attache": {
-			never: []string{"html/template", "k8s.io/client-go/", "github.com/spf13/viper", ours + "internal/picture"},
-			why:   "they are heavy, reflection on templates stops the linker from dropping what is unused, and pictures are for the documentation",
+			never: []string{"html/template", "k8s.io/client-go/", "github.com/spf13/viper", ours + "internal/picture", ours + "internal/lanetest"},
+			why:   "they are heavy, reflection on templates stops the linker from dropping what is unused, and pictures are for the documentation, the choice of a lane by the environment for tests",
 		},
 	}
 }

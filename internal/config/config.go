@@ -40,7 +40,9 @@ type Config struct {
 	Drain Drain
 	// Store says where tokens are kept; [StoreMemory] when the file says nothing.
 	Store Store
-	Log   Log
+	// Lane says what serves requests; [LaneExpress] when the file says nothing.
+	Lane Lane
+	Log  Log
 	// Credentials come in an order in which each stands behind those whose
 	// tokens it needs; otherwise in that of the file.
 	Credentials []Credential

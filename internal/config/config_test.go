@@ -160,6 +160,9 @@ func describe(cfg *Config) string {
 	if cfg.Drain != DefaultDrain() {
 		line("drain %v timeout %v streams %v", cfg.Drain.Delay, cfg.Drain.Timeout, cfg.Drain.Streams)
 	}
+	if cfg.Lane != LaneExpress {
+		line("lane %s", cfg.Lane)
+	}
 	if c := cfg.Certificates; c != nil {
 		line("certificates folder %q redis %v key %v", filepath.Base(c.Folder), !c.Redis.IsEmpty(), !c.Key.IsEmpty())
 	}

@@ -123,6 +123,7 @@ func (l *loader) config(root yamldoc.Value) {
 	l.certificates(o)
 	l.cfg.Drain = drain(o.Get("drain"))
 	l.store(o.Get("store"))
+	l.cfg.Lane = lane(o)
 	l.log(o.Get("log"))
 	l.credentials(o.Get("credentials"))
 	l.handoutCredentials(l.handedOut)

@@ -23,6 +23,8 @@ func Shape() shape.Object {
 		{Name: "drain", Type: shape.Of(drainShape), Doc: "how long stopping takes", Link: "#drain"},
 		{Name: "store", Type: shape.Forms(shape.Word(string(StoreMemory)), shape.Of(storeShape)), Default: string(StoreMemory),
 			Doc: "where tokens are kept: in this process's memory, in a file, or in Redis", Link: "#store"},
+		{Name: "lane", Type: shape.Word(string(LaneExpress), string(LaneStandard)), Default: string(LaneExpress),
+			Doc: "what serves requests: attache's own HTTP/1.1 where it can, or Go's net/http alone", Link: "#lane"},
 		{Name: "log", Type: shape.Of(logShape), Doc: "what is logged, and how", Link: "#log"},
 		{Name: "credentials", Type: shape.Map(nameText, shape.Of(credentialShape)).Named("map of names"), Otherwise: "none",
 			Doc: "the tokens", Link: "#credentials"},

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"attache/internal/lanetest"
 )
 
 // vendorURL is the vendor's as every process has it: it is part of what a token
@@ -83,5 +85,5 @@ routes:
 	if err := os.WriteFile(key, []byte("a-key-of-the-bench-with-more-than-32-characters"), 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(p.dir, "attache.yaml"), []byte(text), 0o600)
+	return os.WriteFile(filepath.Join(p.dir, "attache.yaml"), []byte(lanetest.Configuration(text)), 0o600)
 }

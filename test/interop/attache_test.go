@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"attache/internal/lanetest"
 )
 
 // patience bounds what should take no time at all: starting, stopping, one
@@ -99,7 +101,7 @@ func launch(t testing.TB, configuration string) (a *attache, logged chan struct{
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "attache.yaml")
-	text := "admin: 127.0.0.1:0\n" + configuration
+	text := lanetest.Configuration("admin: 127.0.0.1:0\n" + configuration)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

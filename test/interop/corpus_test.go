@@ -26,9 +26,13 @@ func TestRawRequests(t *testing.T) {
 		t.Fatalf("%d cases", len(cases))
 	}
 	bare := bareVerdicts(t, cases)
+	inLanes(t, func(t *testing.T, l lane) { testRawRequests(t, l, cases, bare) })
+}
+
+func testRawRequests(t *testing.T, l lane, cases []rawCase, bare *verdicts) {
 	t.Run("attache", func(t *testing.T) {
 		up := newRecorder(t)
-		a := startInjecting(t, up.address)
+		a := startInjecting(t, l, up.address)
 		answers := sendAll(t, a.address, cases)
 		c := judgeChain(t, up, cases, answers)
 		for i, rc := range cases {
@@ -37,7 +41,7 @@ func TestRawRequests(t *testing.T) {
 				c.arrived(i)
 			}
 		}
-		recordRaw(t, "attache alone", cases)
+		recordRaw(t, l, "attache alone", cases)
 	})
 	for _, other := range []struct {
 		name  string
@@ -45,23 +49,23 @@ func TestRawRequests(t *testing.T) {
 	}{{"nginx", startNginx}, {"haproxy", startHaproxy}} {
 		t.Run(other.name+" before attache", func(t *testing.T) {
 			up := newRecorder(t)
-			address := other.start(t, startInjecting(t, up.address).address)
+			address := other.start(t, startInjecting(t, l, up.address).address)
 			judgeChain(t, up, cases, sendAll(t, address, cases))
-			recordRaw(t, other.name+" before attache", cases)
+			recordRaw(t, l, other.name+" before attache", cases)
 		})
 		t.Run(other.name+" behind attache", func(t *testing.T) {
 			up := newRecorder(t)
-			a := startInjecting(t, other.start(t, up.address))
+			a := startInjecting(t, l, other.start(t, up.address))
 			judgeChain(t, up, cases, sendAll(t, a.address, cases))
-			recordRaw(t, other.name+" behind attache", cases)
+			recordRaw(t, l, other.name+" behind attache", cases)
 		})
 	}
 }
 
 // recordRaw records a chain in which every case held.
-func recordRaw(t *testing.T, chain string, cases []rawCase) {
+func recordRaw(t *testing.T, l lane, chain string, cases []rawCase) {
 	if !t.Failed() {
-		record(t, suite{name: "raw HTTP/1 requests, " + chain, tests: len(cases), passed: len(cases)})
+		record(t, suite{name: "raw HTTP/1 requests, " + chain, lane: l, tests: len(cases), passed: len(cases)})
 	}
 }
 
@@ -100,9 +104,9 @@ func TestRawRequestsAreAmbiguous(t *testing.T) {
 	t.Logf("the recorder finds fault with %d of %d cases", faults, len(cases))
 }
 
-func startInjecting(t *testing.T, upstream string) *attache {
+func startInjecting(t *testing.T, l lane, upstream string) *attache {
 	tokens := newTokenServer(t)
-	return start(t, fmt.Sprintf(`
+	return l.start(t, fmt.Sprintf(`
 listen: 127.0.0.1:0
 log: {requests: none}
 credentials:

@@ -143,9 +143,9 @@ func (s *grpcServer) take() []grpcCall {
 }
 
 // startForGRPC starts attache with a listener for gRPC in front of s.
-func startForGRPC(t *testing.T, s *grpcServer, tokens *tokenServer, refused string) *attache {
+func startForGRPC(t *testing.T, l lane, s *grpcServer, tokens *tokenServer, refused string) *attache {
 	t.Helper()
-	return start(t, fmt.Sprintf(`
+	return l.start(t, fmt.Sprintf(`
 listen: 127.0.0.1:0
 credentials:
   c: {recipe: %q}
@@ -155,10 +155,12 @@ routes:
 }
 
 // TestGRPC runs gRPC's interoperability tests through attache.
-func TestGRPC(t *testing.T) {
+func TestGRPC(t *testing.T) { inLanes(t, testGRPC) }
+
+func testGRPC(t *testing.T, l lane) {
 	server := newGRPCServer(t, "")
-	a := startForGRPC(t, server, newTokenServer(t), "")
-	line := suite{name: "grpc-go interoperability tests", version: moduleVersion(t, "google.golang.org/grpc"), tests: len(grpcCases())}
+	a := startForGRPC(t, l, server, newTokenServer(t), "")
+	line := suite{name: "grpc-go interoperability tests", version: moduleVersion(t, "google.golang.org/grpc"), lane: l, tests: len(grpcCases())}
 	for name := range grpcCases() {
 		t.Run(name, func(t *testing.T) {
 			if out, err := child(t, "grpc", "ADDRESS="+a.address, "CASE="+name); err != nil {
@@ -187,13 +189,15 @@ func TestGRPC(t *testing.T) {
 
 // TestGRPCRepair: a server that refuses the token by its status is asked again
 // with a new one, and the client sees nothing of it.
-func TestGRPCRepair(t *testing.T) {
+func TestGRPCRepair(t *testing.T) { inLanes(t, testGRPCRepair) }
+
+func testGRPCRepair(t *testing.T, l lane) {
 	cases := []string{"empty_unary", "large_unary", "server_streaming", "custom_metadata"}
-	line := suite{name: "grpc-go, token refused by status 16", version: moduleVersion(t, "google.golang.org/grpc"), tests: len(cases)}
+	line := suite{name: "grpc-go, token refused by status 16", version: moduleVersion(t, "google.golang.org/grpc"), lane: l, tests: len(cases)}
 	for _, name := range cases {
 		t.Run(name, func(t *testing.T) {
 			server := newGRPCServer(t, "Bearer token-1")
-			a := startForGRPC(t, server, newTokenServer(t), "refused: [{token: access, grpc: 16}]\n")
+			a := startForGRPC(t, l, server, newTokenServer(t), "refused: [{token: access, grpc: 16}]\n")
 			if out, err := child(t, "grpc", "ADDRESS="+a.address, "CASE="+name); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,17 +49,22 @@ func TestH2spec(t *testing.T) {
 		t.Run(variant.name, func(t *testing.T) {
 			upstream := httptest.NewServer(http.HandlerFunc(h2specUpstream))
 			defer upstream.Close()
-			a := start(t, fmt.Sprintf(`
+			configuration := fmt.Sprintf(`
 listen: %s
 credentials:
   c: {recipe: %q}
 routes:
   - {path: /, upstream: %q, use: [c]}
-`, variant.listen, newTokenServer(t).recipe(t, "inject: [{header: Authorization, value: \"Bearer ${access}\"}]\n"), upstream.URL))
-			ours := runH2spec(t, a.address, variant.tls)
-			theirs := runH2spec(t, bareServer(t, variant.tls), variant.tls)
-			measured(t, "h2spec, "+variant.name+", tests that fail", fmt.Sprintf("%d on attache, %d on a bare net/http server", failed(ours), failed(theirs)))
-			compareH2spec(t, variant.name, ours, theirs)
+`, variant.listen, newTokenServer(t).recipe(t, "inject: [{header: Authorization, value: \"Bearer ${access}\"}]\n"), upstream.URL)
+			found := runH2specs(t, variant.tls, map[lane]string{
+				express: express.start(t, configuration).address, standard: standard.start(t, configuration).address,
+				"": bareServer(t, variant.tls),
+			})
+			for _, l := range []lane{express, standard} {
+				measured(t, l.figure("h2spec, "+variant.name+", tests that fail"),
+					fmt.Sprintf("%d on attache, %d on a bare net/http server", failed(found[l]), failed(found[""])))
+				compareH2spec(t, variant.name, l, found[l], found[""])
+			}
 		})
 	}
 }
@@ -102,11 +109,11 @@ func failed(cases []h2specCase) int {
 	return n
 }
 
-func compareH2spec(t *testing.T, variant string, ours, theirs []h2specCase) {
+func compareH2spec(t *testing.T, variant string, l lane, ours, theirs []h2specCase) {
 	if len(ours) != len(theirs) || len(ours) < 100 {
 		t.Fatalf("h2spec ran %d tests on attache and %d on net/http", len(ours), len(theirs))
 	}
-	line := suite{name: "h2spec, " + variant, version: moduleVersion(t, "github.com/summerwind/h2spec"), tests: len(ours)}
+	line := suite{name: "h2spec, " + variant, version: moduleVersion(t, "github.com/summerwind/h2spec"), lane: l, tests: len(ours)}
 	goFails := map[string]bool{}
 	for _, c := range theirs {
 		goFails[c.ID] = c.Failed
@@ -117,7 +124,7 @@ func compareH2spec(t *testing.T, variant string, ours, theirs []h2specCase) {
 	for _, c := range ours {
 		switch {
 		case c.Failed && !goFails[c.ID]:
-			t.Errorf("attache fails where net/http passes: %s %s\n%s", c.ID, c.About, c.Error)
+			t.Errorf("attache's %s lane fails where net/http passes: %s %s\n%s", l, c.ID, c.About, c.Error)
 		case c.Failed:
 			reason := h2specKnown()[c.ID]
 			if reason == "" {
@@ -145,6 +152,24 @@ func h2specKnown() map[string]string {
 		"http2/8.1.2.2/1": "Go's net/http fails it too: it answers 400, which RFC 9113 section 8.1.1 permits, where h2spec wants a stream error",
 		"http2/8.1.2.2/2": "Go's net/http fails it too: it answers 400, which RFC 9113 section 8.1.1 permits, where h2spec wants a stream error",
 	}
+}
+
+// runH2specs runs h2spec against several servers at a time, as most of it is waiting.
+func runH2specs(t *testing.T, secure bool, servers map[lane]string) map[lane][]h2specCase {
+	var mu sync.Mutex
+	found := map[lane][]h2specCase{}
+	t.Run("run", func(t *testing.T) {
+		for l, address := range servers {
+			t.Run(cmp.Or(string(l), "bare"), func(t *testing.T) {
+				t.Parallel()
+				cases := runH2spec(t, address, secure)
+				mu.Lock()
+				defer mu.Unlock()
+				found[l] = cases
+			})
+		}
+	})
+	return found
 }
 
 // runH2spec runs h2spec in a child and returns its results.

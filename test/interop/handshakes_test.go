@@ -17,8 +17,10 @@ import (
 // TestCertificatesUnderLoad exchanges the certificate of a listener again and
 // again, under load of new connections only. No handshake may fail, and each
 // certificate has to be served soon.
-func TestCertificatesUnderLoad(t *testing.T) {
-	const exchanges = 100
+func TestCertificatesUnderLoad(t *testing.T) { inLanes(t, certificatesUnderLoad) }
+
+func certificatesUnderLoad(t *testing.T, l lane) {
+	const exchanges = 51
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "done") }))
 	defer upstream.Close()
 	ca := newAuthority(t, "servers")
@@ -43,7 +45,7 @@ func TestCertificatesUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := start(t, fmt.Sprintf(`
+	a := l.start(t, fmt.Sprintf(`
 listen: {address: 127.0.0.1:0, tls: {cert: %q, key: %q}}
 log: {requests: none}
 routes: [{path: /, upstream: %q}]
@@ -57,10 +59,10 @@ routes: [{path: /, upstream: %q}]
 	if n := hands.failed.Load(); n > 0 {
 		t.Errorf("%d of %d handshakes failed; the first: %s", n, hands.done.Load(), *hands.first.Load())
 	}
-	measured(t, "certificates exchanged under load", fmt.Sprintf("%d, %d handshakes meanwhile, %d of them resumed, %d failed",
+	measured(t, l.figure("certificates exchanged under load"), fmt.Sprintf("%d, %d handshakes meanwhile, %d of them resumed, %d failed",
 		exchanges-1, hands.done.Load(), hands.resumed.Load(), hands.failed.Load()))
 	if !t.Failed() {
-		record(t, suite{name: "Certificates exchanged under load, no handshake failed", tests: exchanges - 1, passed: exchanges - 1})
+		record(t, suite{name: "Certificates exchanged under load, no handshake failed", lane: l, tests: exchanges - 1, passed: exchanges - 1})
 	}
 }
 

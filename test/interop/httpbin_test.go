@@ -199,7 +199,9 @@ func binPaths() []binRequest {
 
 // TestHTTPBin compares answers of httpbin through attache with those that it gives
 // directly, with either protocol on either side.
-func TestHTTPBin(t *testing.T) {
+func TestHTTPBin(t *testing.T) { inLanes(t, testHTTPBin) }
+
+func testHTTPBin(t *testing.T, l lane) {
 	bin := httptest.NewUnstartedServer(httpbin.New(httpbin.WithEnv(map[string]string{"HTTPBIN_A": "1"})).Handler())
 	bin.Config.Protocols = protocols(true, true)
 	bin.Start()
@@ -208,7 +210,7 @@ func TestHTTPBin(t *testing.T) {
 	for _, client := range []string{"http1", "h2c"} {
 		for _, upstream := range []string{"http1", "h2c"} {
 			t.Run(client+" to "+upstream, func(t *testing.T) {
-				a := start(t, fmt.Sprintf(`
+				a := l.start(t, fmt.Sprintf(`
 listen: 127.0.0.1:0
 credentials:
   c: {recipe: %q}
@@ -223,6 +225,7 @@ routes:
 				line := suite{
 					name:    fmt.Sprintf("httpbin, %s client, %s upstream, answers equal to direct calls", client, upstream),
 					version: "go-httpbin " + moduleVersion(t, "github.com/mccutchen/go-httpbin/v2"),
+					lane:    l,
 				}
 				known := binKnown(client, upstream)
 				for _, r := range binRequests() {

@@ -21,43 +21,45 @@ const (
 // and HTTP/2. Every byte arrives, and attache keeps only a little of it at a
 // time.
 func TestLargeBodies(t *testing.T) {
+	inLanes(t, func(t *testing.T, l lane) { testLargeBodies(t, l, "http1", "HTTP/1.1") })
+	testLargeBodies(t, "", "h2c", "HTTP/2")
+}
+
+func testLargeBodies(t *testing.T, l lane, protocol, called string) {
 	upstream := httptest.NewUnstartedServer(http.HandlerFunc(serveLarge))
 	upstream.Config.Protocols = cleartext(true, true)
 	upstream.Start()
 	defer upstream.Close()
 	tokens := newTokenServer(t)
-	a := start(t, fmt.Sprintf(`
+	a := l.start(t, fmt.Sprintf(`
 listen: 127.0.0.1:0
 log: {requests: none}
 credentials:
   c: {recipe: %q}
 routes:
-  - {path: /http1, upstream: %q, protocol: http1, use: [c]}
-  - {path: /h2c, upstream: %q, protocol: h2c, use: [c]}
+  - {path: /, upstream: %q, protocol: %s, use: [c]}
 `, tokens.recipe(t, `
 inject:
   - {header: Authorization, value: "Bearer ${access}"}
 refused:
   - {token: access, status: 401}
   - {token: access, json: {code: "7"}}
-`), upstream.URL, upstream.URL))
-	for _, protocol := range []string{"http1", "h2c"} {
-		client := &http.Client{Transport: &http.Transport{Protocols: cleartext(protocol == "http1", protocol == "h2c"), DisableCompression: true}}
-		defer client.CloseIdleConnections()
-		for _, length := range []int64{largeSize, -1} {
-			name := fmt.Sprintf("%s, length %d", protocol, length)
-			address := "http://" + a.address + "/" + protocol
-			t.Run("upload over "+name, func(t *testing.T) { uploadLarge(t, client, address, length) })
-			t.Run("download over "+name, func(t *testing.T) { downloadLarge(t, client, address, length) })
-		}
+`), upstream.URL, protocol))
+	client := &http.Client{Transport: &http.Transport{Protocols: cleartext(protocol == "http1", protocol == "h2c"), DisableCompression: true}}
+	defer client.CloseIdleConnections()
+	for _, length := range []int64{largeSize, -1} {
+		name := fmt.Sprintf("%s, length %d", protocol, length)
+		address := "http://" + a.address + "/" + protocol
+		t.Run("upload over "+name, func(t *testing.T) { uploadLarge(t, client, address, length) })
+		t.Run("download over "+name, func(t *testing.T) { downloadLarge(t, client, address, length) })
 	}
 	peak := a.status(t, "VmHWM")
-	measured(t, "peak memory while 1 GiB bodies pass (VmHWM)", fmt.Sprintf("%.0f MiB", float64(peak)/(1<<20)))
+	measured(t, l.figure("peak memory while 1 GiB bodies pass over "+called+" (VmHWM)"), fmt.Sprintf("%.0f MiB", float64(peak)/(1<<20)))
 	if peak > largeMemory {
 		t.Errorf("attache had up to %d MiB in memory, which is more than %d", peak>>20, largeMemory>>20)
 	}
 	if !t.Failed() {
-		record(t, suite{name: "1 GiB bodies, within 64 MiB of memory", tests: 8, passed: 8})
+		record(t, suite{name: "1 GiB bodies over " + called + ", within 64 MiB of memory", lane: l, tests: 4, passed: 4})
 	}
 }
 

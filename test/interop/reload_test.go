@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"attache/internal/lanetest"
 )
 
 // reloadCount is how often TestReloads has the configuration loaded anew.
@@ -17,7 +19,7 @@ const reloadCount = 10_000
 
 // TestReloads has a configuration that changes each time loaded anew, under load:
 // routes come and go, a credential gets other parameters, a secret another
-// content, a listener other limits, and every tenth file is wrong. No request may
+// content, a listener other limits, the lane is the other one, and every tenth file is wrong. No request may
 // fail, and nothing may grow.
 func TestReloads(t *testing.T) {
 	tokens := newTokenServer(t)
@@ -89,7 +91,7 @@ inject: [{header: X-Flip, value: "${access}"}]`)
 	measured(t, "after 1,000 and after 10,000 reloads", fmt.Sprintf("VmRSS %.1f and %.1f MiB, %v and %v files, %v and %v goroutines",
 		before.resident/(1<<20), after.resident/(1<<20), before.files, after.files, goroutines, goroutinesAfter))
 	if !t.Failed() {
-		record(t, suite{name: "Reloads under load, no request failed and nothing grew", tests: reloadCount, passed: reloadCount})
+		record(t, suite{name: "Reloads under load, no request failed and nothing grew", lane: both, tests: reloadCount, passed: reloadCount})
 	}
 }
 
@@ -108,7 +110,8 @@ func (c changing) text(i int) string {
 	if i == 0 {
 		level = "info" // which tells the address
 	}
-	return fmt.Sprintf(`listen: {address: 127.0.0.1:0, limits: {connections: %d}}
+	turn := []lane{express, standard}[i/3%2]
+	return turn.configured(fmt.Sprintf(`listen: {address: 127.0.0.1:0, limits: {connections: %d}}
 log: {level: %s, requests: none}
 credentials:
   steady: {recipe: %q}
@@ -117,7 +120,7 @@ routes:
   - {path: /steady, upstream: %q, use: [steady]}
   - {path: /flips, upstream: %[7]q, use: [steady, flips], wait: 20s}
   - {name: extra-%[8]d, path: /extra-%[8]d, upstream: "%[7]s/%[8]d", use: [steady]}
-`, connections, level, c.steady, c.flips, i/5%7, c.secret, c.upstream, i)
+`, connections, level, c.steady, c.flips, i/5%7, c.secret, c.upstream, i))
 }
 
 // write replaces a file at once, as Kubernetes and careful editors do.
@@ -135,7 +138,7 @@ func write(t testing.TB, path, text string) {
 // it is to be taken.
 func (a *attache) reload(t testing.TB, text string, good bool) {
 	t.Helper()
-	write(t, a.file, "admin: 127.0.0.1:0\n"+text)
+	write(t, a.file, lanetest.Configuration("admin: 127.0.0.1:0\n"+text))
 	answer, err := http.Post("http://"+a.admin+"/-/reload", "", nil)
 	if err != nil {
 		t.Fatal(err)

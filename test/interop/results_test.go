@@ -22,6 +22,7 @@ var update = flag.Bool("update", false, "write docs/conformance.md instead of co
 type suite struct {
 	name    string // what was held against attache, and how
 	version string // of the software; empty if the suite is this repository's own
+	lane    lane   // that it ran in; empty if it ran once, because no lane matters
 	tests   int
 	passed  int
 	// exceptions are the tests that did not pass and need not, each with its
@@ -160,15 +161,18 @@ What attache was held against that others wrote: conformance suites, and librari
 real binary over loopback; the storage of certificates and the store of tokens in Redis are tried as packages. ` + "`make interop`" + ` runs them all and compares the table with what it found, so the table is true of this very
 tree; ` + "`make interop UPDATE=1`" + ` writes this page.
 
-| suite | version | tests | passed | known exceptions |
-|---|---|---:|---:|---|
+What the [lanes](configuration.md#lane) serve in ways of their own is tried in both: each suite ran once with either and found the same, or half of its reloads or
+processes had either. The others are about what no lane touches.
+
+| suite | version | lane | tests | passed | known exceptions |
+|---|---|---|---:|---:|---|
 `
 
 // render writes the part of the page that is the same in every run. Tests end in
 // any order, so the suites are sorted.
 func render(suites []suite) string {
-	suites = slices.Clone(suites)
-	slices.SortStableFunc(suites, func(a, b suite) int { return cmp.Compare(a.name, b.name) })
+	suites = merged(suites)
+	slices.SortStableFunc(suites, func(a, b suite) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.lane, b.lane)) })
 	var b strings.Builder
 	b.WriteString(introduction)
 	for _, s := range suites {
@@ -176,14 +180,14 @@ func render(suites []suite) string {
 		if n := len(s.exceptions); n > 0 {
 			known = fmt.Sprintf("%d, below", n)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %s |\n", s.name, cmp.Or(s.version, "own"), s.tests, s.passed, known)
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %s |\n", s.name, cmp.Or(s.version, "own"), s.lane, s.tests, s.passed, known)
 	}
 	b.WriteString("\n## Known exceptions\n")
 	some := false
 	for _, s := range suites {
 		for i, e := range s.exceptions {
 			if i == 0 {
-				fmt.Fprintf(&b, "\n%s:\n\n", s.name)
+				fmt.Fprintf(&b, "\n%s:\n\n", heading(s))
 			}
 			fmt.Fprintf(&b, "* %s: %s\n", e.test, e.reason)
 			some = true
@@ -193,6 +197,15 @@ func render(suites []suite) string {
 		b.WriteString("\nThere are none.\n")
 	}
 	return b.String()
+}
+
+// heading names a suite whose exceptions follow. The lane is told where the other
+// one has found something else.
+func heading(s suite) string {
+	if s.lane == "" || s.lane == both {
+		return s.name
+	}
+	return s.lane.figure(s.name)
 }
 
 func renderMeasured(figures []figure) string {

@@ -13,7 +13,7 @@ import (
 // rounds is how often TestRollingRestart restarts each replica.
 const rounds = 5
 
-// TestRollingRestart restarts two replicas in turn, under load, behind an HAProxy
+// TestRollingRestart restarts two replicas, one in each lane, in turn, under load, behind an HAProxy
 // that follows /readyz as a Service of Kubernetes does and sends nothing twice.
 // No request may fail, and each replica has to end with 0.
 func TestRollingRestart(t *testing.T) {
@@ -27,7 +27,7 @@ func TestRollingRestart(t *testing.T) {
 	}))
 	defer upstream.Close()
 	recipe := tokens.recipe(t, `inject: [{header: Authorization, value: "Bearer ${access}"}]`)
-	replicas := []*replica{newReplica(t, recipe, upstream.URL), newReplica(t, recipe, upstream.URL)}
+	replicas := []*replica{newReplica(t, express, recipe, upstream.URL), newReplica(t, standard, recipe, upstream.URL)}
 	balancer, stats := startBalancer(t, replicas)
 	for i, r := range replicas {
 		r.start(t)
@@ -51,7 +51,7 @@ func TestRollingRestart(t *testing.T) {
 	clients.check(t)
 	measured(t, "rolling restarts", fmt.Sprintf("%d, %d requests meanwhile, %d failed", rounds*len(replicas), clients.sent.Load(), clients.failed.Load()))
 	if !t.Failed() {
-		record(t, suite{name: "Rolling restarts under load behind HAProxy, no request failed", tests: rounds * len(replicas), passed: rounds * len(replicas)})
+		record(t, suite{name: "Rolling restarts under load behind HAProxy, no request failed", lane: both, tests: rounds * len(replicas), passed: rounds * len(replicas)})
 	}
 }
 
@@ -63,9 +63,9 @@ type replica struct {
 	logged       chan struct{}
 }
 
-func newReplica(t *testing.T, recipe, upstream string) *replica {
+func newReplica(t *testing.T, l lane, recipe, upstream string) *replica {
 	r := &replica{port: freePort(t), probes: freePort(t)}
-	r.text = fmt.Sprintf(`
+	r.text = l.configured(fmt.Sprintf(`
 listen: 127.0.0.1:%d
 probes: 127.0.0.1:%d
 drain: {delay: 1s}
@@ -73,7 +73,7 @@ credentials:
   c: {recipe: %q}
 routes:
   - {path: /, upstream: %q, use: [c]}
-`, r.port, r.probes, recipe, upstream)
+`, r.port, r.probes, recipe, upstream))
 	return r
 }
 

@@ -86,14 +86,16 @@ func (s *socketServer) serve(p peer, r *http.Request) error {
 }
 
 // TestWebSockets holds attache between two independent libraries, in both roles.
-func TestWebSockets(t *testing.T) {
+func TestWebSockets(t *testing.T) { inLanes(t, testWebSockets) }
+
+func testWebSockets(t *testing.T, l lane) {
 	libraries := socketLibraries()
 	for i, client := range libraries {
 		server := libraries[1-i]
 		t.Run(client.name+" to "+server.name, func(t *testing.T) {
 			up := newSocketServer(t, server)
 			tokens := newTokenServer(t)
-			a := start(t, fmt.Sprintf(`
+			a := l.start(t, fmt.Sprintf(`
 listen: 127.0.0.1:0
 credentials:
   c: {recipe: %q}
@@ -128,7 +130,7 @@ refused: [{token: access, status: 401}]
 			if !t.Failed() {
 				record(t, suite{
 					name:    fmt.Sprintf("WebSockets, %s client, %s server", client.name, server.name),
-					version: moduleVersion(t, client.module) + ", " + moduleVersion(t, server.module), tests: len(tests), passed: len(tests),
+					version: moduleVersion(t, client.module) + ", " + moduleVersion(t, server.module), lane: l, tests: len(tests), passed: len(tests),
 				})
 			}
 		})
