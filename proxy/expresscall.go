@@ -13,6 +13,10 @@ import (
 
 // request serves the request that begins in buf.
 func (e *expressConn) request() expressNext {
+	e.answers = e.x.answers.Load()
+	if e.answers == nil || !e.answers.expresses() {
+		return handsOver
+	}
 	n, err := e.readHead()
 	if err != nil {
 		if _, malformed := errors.AsType[*http1.ProtocolError](err); malformed {
@@ -20,8 +24,7 @@ func (e *expressConn) request() expressNext {
 		}
 		return ends // the client has left, or is too slow
 	}
-	e.answers = e.x.answers.Load()
-	if n == 0 || n > e.x.bounds.Header || e.answers == nil || !e.answers.expresses() {
+	if n == 0 || n > e.x.bounds.Header {
 		return handsOver
 	}
 	switch err := e.head.Parse(string(e.buf[e.r : e.r+n])); {

@@ -30,7 +30,8 @@ run() {
 	go test "${race[@]}" -count=1 -shuffle=on -timeout=8m -json "$@"
 }
 
-# What runs twice: the tests whose requests go through a listener of attache's. All
+# What runs twice: the tests whose requests go through a listener of attache's. All of
+# package proxy and
 # of internal/app, which starts it within the test; of cmd/attache those that ask the
 # process, as its scripts and the followed examples do. The rest is about what no lane
 # touches: tokens, recipes, configurations, the command line, pages. The examples
@@ -39,7 +40,7 @@ twice() {
 	local ok=0
 	export ATTACHE_TEST_LANE=$1
 	echo "once more, in the $1 lane:"
-	run ./internal/app || ok=1
+	run ./internal/app ./proxy || ok=1
 	run -run '^(TestScripts|TestExamples|TestAnswersOfTheReference)$' ./cmd/attache || ok=1
 	return "$ok"
 }

@@ -40,7 +40,7 @@ func (a *App) spots(s *setup) []spot {
 		spots = append(spots, spot{what: what, key: listenerKey(what, i, l), listener: l, handler: h})
 	}
 	for i, l := range s.config.Listen {
-		front := &proxy.Front{Guard: guardOf(l, s.config.Routes), Callers: a.callersOf(l), Proxy: s.proxy}
+		front := &proxy.Front{Guard: guardOf(l, s.config.Routes), Callers: a.callersOf(l), Proxy: s.proxy, Standard: s.config.Lane == config.LaneStandard}
 		add(forRequests, i, l, front.Handler())
 		spots[i].front = front
 	}
