@@ -94,9 +94,6 @@ const (
 // its first byte to the last of its answer, the texts of the two heads; and no
 // goroutine.
 func TestExpressAllocations(t *testing.T) {
-	if standardLane() {
-		t.Skip("the standard lane is not this lean")
-	}
 	exchange := rawPair(t, memoPlan{bearerPlan()}, []Slot{freshSlot(t)}, plainRequest, plainAnswer)
 	exchange()
 	if n := testing.AllocsPerRun(2000, exchange); n > 2 {
@@ -113,4 +110,3 @@ func BenchmarkExpress(b *testing.B) {
 		exchange()
 	}
 }
-

@@ -30,9 +30,8 @@ run() {
 	go test "${race[@]}" -count=1 -shuffle=on -timeout=8m -json "$@"
 }
 
-# What runs twice: the tests whose requests go through a listener of attache's. All of
-# package proxy and
-# of internal/app, which starts it within the test; of cmd/attache those that ask the
+# What runs twice: the tests whose requests go through a listener of attache's. All
+# of package proxy, and of internal/app, which starts it within the test; of cmd/attache those that ask the
 # process, as its scripts and the followed examples do. The rest is about what no lane
 # touches: tokens, recipes, configurations, the command line, pages. The examples
 # of vendors without an emulator send what those with one do.
