@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -61,4 +62,24 @@ func FuzzJSONEnd(f *testing.F) {
 			t.Errorf("%q: state %d, value %q, want %q", in, state, in[from:to], value)
 		}
 	})
+}
+
+func BenchmarkJSONEnd(b *testing.B) {
+	for _, tt := range []struct{ name, item string }{
+		{"records", `{"userID":"user0001","nickname":"Anna \"the\" 1","faceURL":"https://example.com/faces/1.png","createTime":1700000000000,"rate":1.5e-3,"admin":false,"ex":null}`},
+		{"numbers", `[1,2,3,4.25,1700000000000,17,-1,0,99,1234]`},
+		{"text", `"` + strings.Repeat("Lorem ipsum dolor sit amet, ", 5) + `"`},
+	} {
+		text := []byte("[" + strings.TrimSuffix(strings.Repeat(tt.item+",", 1+1000/len(tt.item)), ",") + "]")
+		b.Run(tt.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				var j jsonEnd
+				if state, _, to := j.scan(text); state != jsonEnded || to != len(text) {
+					b.Fatal(state, to)
+				}
+			}
+		})
+	}
 }

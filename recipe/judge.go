@@ -49,6 +49,24 @@ func (b *planner) rules() {
 	}
 }
 
+// paths collects the places in bodies that rules look at.
+func (b *planner) paths() {
+	var paths []string
+	for _, group := range b.p.refused {
+		for i := range group {
+			for _, t := range group[i].matcher.json {
+				paths = append(paths, t.name)
+			}
+		}
+	}
+	for i := range b.p.renewed {
+		if path := b.p.renewed[i].from.json; path != "" {
+			paths = append(paths, path)
+		}
+	}
+	b.p.paths = newJSONPaths(paths)
+}
+
 func (b *planner) routeRefusals(v yamldoc.Value) {
 	byCredential := map[*Credential][]refusal{}
 	var order []*Credential
@@ -170,13 +188,15 @@ func readable(req, ans exchange.Head) bool {
 // Judge says what an answer means for the tokens of its request. req is the
 // request as it went upstream; body is the decoded beginning of the body, or
 // nil if it was not looked at. Nothing is allocated when there is nothing to
-// say and no body.
+// say, unless names or texts beside or at the end of a rule's path hold escapes,
+// numbers there are no plain integers, or the path names more than members and
+// items.
 func (p *Plan) Judge(req, ans exchange.Head, body []byte) exchange.Verdict {
 	var v exchange.Verdict
 	if len(p.refused) == 0 && len(p.renewed) == 0 {
 		return v
 	}
-	a := answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body}
+	a := p.answer(req, ans, body)
 	for _, group := range p.refused {
 		if i := firstMatch(group, &a); i >= 0 {
 			v.Refused = appendRefusal(v.Refused, &group[i])
@@ -186,6 +206,11 @@ func (p *Plan) Judge(req, ans exchange.Head, body []byte) exchange.Verdict {
 		p.appendRenewal(&v, &p.renewed[i], &a)
 	}
 	return v
+}
+
+// answer is an answer as the plan's rules see it.
+func (p *Plan) answer(req, ans exchange.Head, body []byte) answer {
+	return answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body, paths: p.paths}
 }
 
 func firstMatch(group []planRule, a *answer) int {
