@@ -113,12 +113,19 @@ func TestScan(t *testing.T) {
 }
 
 func FuzzScan(f *testing.F) {
+	const most = 8 << 10 // what is longer is slow to compare and tells no more
 	for _, body := range scanBodies() {
-		f.Add([]byte(body))
+		if len(body) <= most {
+			f.Add([]byte(body))
+		}
 	}
-	f.Add(jsonAnswer(1000))
+	f.Add(jsonAnswer(500))
 	tests := scanTests(f)
-	f.Fuzz(func(t *testing.T, body []byte) { compareScan(t, tests, body) })
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) <= most {
+			compareScan(t, tests, body)
+		}
+	})
 }
 
 func TestPathsInOnePass(t *testing.T) {
