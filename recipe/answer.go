@@ -3,7 +3,6 @@ package recipe
 import (
 	"bytes"
 	"net/http"
-	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -27,12 +26,7 @@ type answer struct {
 	parsed bool
 	json   string // the first JSON value of the body; "" if there is none
 
-	// Members of the body at these paths are found in one pass, once any of them
-	// is asked for; nil: there are none.
-	paths *jsonPaths
-	state scanState
-	text  []byte // the body from its first value on
-	found jsonSpans
+	members jsonMembers
 }
 
 // document returns the JSON value that the body is.
@@ -46,29 +40,9 @@ func (a *answer) document() (string, bool) {
 	return a.json, a.json != ""
 }
 
-// raw returns the member of the body at one of a's paths as it stands there; nil:
-// it is not there. ok is false when the body is no JSON. With known false this
-// is not the way to find that member.
-func (a *answer) raw(path string) (text []byte, ok, known bool) {
-	if a.paths == nil {
-		return nil, false, false
-	}
-	i := slices.Index(a.paths.paths, path)
-	if i < 0 {
-		return nil, false, false
-	}
-	if a.state == scanLater {
-		a.text, a.state = a.paths.scan(a.body, &a.found)
-	}
-	if a.state == scanFound && a.found[i].to > 0 {
-		text = a.text[a.found[i].from:a.found[i].to]
-	}
-	return text, a.state == scanFound, a.state != scanScalar
-}
-
 // holds decides the test on the body.
 func (t *memberTest) holds(a *answer) bool {
-	if text, ok, known := a.raw(t.name); known {
+	if text, ok, known := a.members.raw(a.body, t.name); known {
 		return ok && t.want.matchRaw(text)
 	}
 	member, ok := a.member(t.name)
@@ -78,7 +52,7 @@ func (t *memberTest) holds(a *answer) bool {
 // member returns the member of the body at a gjson path. ok is false when the
 // body is no JSON.
 func (a *answer) member(path string) (r gjson.Result, ok bool) {
-	if text, ok, known := a.raw(path); known {
+	if text, ok, known := a.members.raw(a.body, path); known {
 		return gjson.Parse(string(text)), ok
 	}
 	doc, ok := a.document()
@@ -100,11 +74,14 @@ func (a *answer) cookie(name string) *http.Cookie {
 	return found
 }
 
-// jsonStart returns the body from the first byte on that is neither a byte order
+// jsonStart returns the index of the first byte that is neither of a byte order
 // mark nor white space.
-func jsonStart(body []byte) []byte {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	return body[skipSpace(body, 0):]
+func jsonStart(body []byte) int {
+	i := 0
+	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
+		i = 3
+	}
+	return skipSpace(body, i)
 }
 
 // firstJSON returns the first JSON value that body starts with: an object or
@@ -112,7 +89,7 @@ func jsonStart(body []byte) []byte {
 // nil for what is incomplete or nests deeper than maxDepth. The value is not
 // checked otherwise.
 func firstJSON(body []byte) []byte {
-	if body = jsonStart(body); len(body) == 0 {
+	if body = body[jsonStart(body):]; len(body) == 0 {
 		return nil
 	}
 	if body[0] != '{' && body[0] != '[' {

@@ -52,7 +52,8 @@ func (m *matcher) finding(rule string, holds bool, a *answer, quote func(string)
 // match are not asked. It takes what Judge takes. secrets are removed from what
 // it quotes.
 func (p *Plan) Explain(req, ans exchange.Head, body []byte, secrets ...secret.String) []Finding {
-	a := p.answer(req, ans, body)
+	a := answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body}
+	a.members.paths = p.paths
 	quote := func(text string) string { return maskWords(secret.Scrub(text, maxQuote, secrets...)) }
 	var list []Finding
 	for _, group := range p.refused {

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,15 @@ func unescapeJSON(text []byte) string {
 	return gjson.Parse(`"` + string(text) + `"`).Str
 }
 
+// jsonMembers are the members of one answer's body at some paths. They are
+// found in one pass, when the first of them is asked for. It is small, as every
+// answer has one.
+type jsonMembers struct {
+	paths *jsonPaths // nil: members are looked up one by one
+	state scanState
+	found jsonSpans
+}
+
 // scanState says what came of looking for all paths in a body.
 type scanState uint8
 
@@ -116,20 +126,41 @@ const (
 	scanLater   scanState = iota // nobody has asked yet
 	scanFound                    // the body is JSON
 	scanInvalid                  // it is none
-	scanScalar                   // it begins with no object or array, where paths lead nowhere in particular
+	scanScalar                   // it begins with no object or array, where paths lead nowhere in particular, or is huge
 )
 
+// raw returns the member of the body at a path as it stands there; nil: it is
+// not there. ok is false when the body is no JSON. With known false this is not
+// the way to find that member.
+func (m *jsonMembers) raw(body []byte, path string) (text []byte, ok, known bool) {
+	if m.paths == nil {
+		return nil, false, false
+	}
+	i := slices.Index(m.paths.paths, path)
+	if i < 0 {
+		return nil, false, false
+	}
+	if m.state == scanLater {
+		m.scan(body)
+	}
+	if at := m.found[i]; m.state == scanFound && at.to > 0 {
+		text = body[at.from:at.to]
+	}
+	return text, m.state == scanFound, m.state != scanScalar
+}
+
 // scan looks for the paths in the first JSON value of a body.
-func (p *jsonPaths) scan(body []byte, found *jsonSpans) ([]byte, scanState) {
-	text := jsonStart(body)
-	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
-		return nil, scanScalar
+func (m *jsonMembers) scan(body []byte) {
+	start := jsonStart(body)
+	if start == len(body) || body[start] != '{' && body[start] != '[' || len(body) > math.MaxInt32 {
+		m.state = scanScalar
+		return
 	}
-	s := jsonScan{text: text, found: found}
-	if s.value(0, &p.root, 0) < 0 {
-		return nil, scanInvalid
+	s := jsonScan{text: body, found: &m.found}
+	m.state = scanFound
+	if s.value(start, &m.paths.root, 0) < 0 {
+		m.state = scanInvalid
 	}
-	return text, scanFound
 }
 
 // matchRaw is matchJSON for a member as it stands in a valid text; nil: it is

@@ -17,7 +17,7 @@ type jsonScan struct {
 }
 
 // jsonSpans says for each path of a [jsonPaths] where its value stands.
-type jsonSpans [maxJSONPaths]struct{ from, to int }
+type jsonSpans [maxJSONPaths]struct{ from, to int32 }
 
 // value takes a value that n leads to; n is nil where no path leads. depth is
 // how many objects and arrays it stands in.
@@ -43,7 +43,7 @@ func (s *jsonScan) value(i int, n *pathNode, depth int) int {
 		end = numberEnd(s.text, i)
 	}
 	if n != nil && n.target >= 0 && s.found[n.target].to == 0 {
-		s.found[n.target].from, s.found[n.target].to = i, end // the first one counts
+		s.found[n.target].from, s.found[n.target].to = int32(i), int32(end) // the first one counts
 	}
 	return end
 }

@@ -45,7 +45,7 @@ func compareScan(t *testing.T, tests []test, body []byte) {
 	t.Helper()
 	all := scanPaths()
 	for _, paths := range [][]string{all, {"a.b.c"}, {"errors", "a"}, {"b.1.a", "0", "a.0"}} {
-		fast := &answer{body: body, paths: newJSONPaths(paths)}
+		fast := &answer{body: body, members: jsonMembers{paths: newJSONPaths(paths)}}
 		slow := &answer{body: body}
 		for _, path := range paths {
 			got, gotOK := fast.member(path)

@@ -196,7 +196,8 @@ func (p *Plan) Judge(req, ans exchange.Head, body []byte) exchange.Verdict {
 	if len(p.refused) == 0 && len(p.renewed) == 0 {
 		return v
 	}
-	a := p.answer(req, ans, body)
+	a := answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body}
+	a.members.paths = p.paths
 	for _, group := range p.refused {
 		if i := firstMatch(group, &a); i >= 0 {
 			v.Refused = appendRefusal(v.Refused, &group[i])
@@ -206,11 +207,6 @@ func (p *Plan) Judge(req, ans exchange.Head, body []byte) exchange.Verdict {
 		p.appendRenewal(&v, &p.renewed[i], &a)
 	}
 	return v
-}
-
-// answer is an answer as the plan's rules see it.
-func (p *Plan) answer(req, ans exchange.Head, body []byte) answer {
-	return answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body, paths: p.paths}
 }
 
 func firstMatch(group []planRule, a *answer) int {
