@@ -37,6 +37,14 @@ refused: [{token: a, json: {errCode: [1501, 1502, 1503, 1504, 1505, 1506, 1507]}
 `
 	p := loadConfig(b, recipe, "credentials: {c: {with: {}}}\nroute: {use: [c]}\n").plan
 	req, ans := exchange.Head{Method: "GET", Path: "/user/get_users_info", Header: http.Header{}}, answerHead(200, "application/json")
+	b.Run("head", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if p.WantsBody(req, ans) != exchange.JSONBody {
+				b.Fatal("wants no JSON")
+			}
+		}
+	})
 	for _, size := range []int{300, 1000, 10_000, 100_000} {
 		body := jsonAnswer(size)
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

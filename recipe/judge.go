@@ -174,6 +174,9 @@ func readable(req, ans exchange.Head) bool {
 	}
 	kind, _, _ := strings.Cut(ans.Header.Get("Content-Type"), ";")
 	kind = strings.TrimSpace(kind)
+	if kind == "application/json" { // nearly all of them are
+		return true
+	}
 	for _, stream := range [...]string{
 		"text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl",
 		"application/x-jsonlines", "application/stream+json", "application/json-seq", "multipart/x-mixed-replace",
