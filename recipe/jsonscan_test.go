@@ -31,6 +31,7 @@ refused:
   - {token: a, json: {a: /^1/}}
   - {token: a, json: {a: [/x|false/, "\u00e9", "\"", "/"]}}
   - {token: a, json: {a: ["\uFFFD", "\U0001F600"]}}
+  - {token: a, json: {a: ["9223372036854775808", "-0"]}}
 `, "credentials: {c: {with: {}}}\nroute: {use: [c]}\n")
 	var tests []test
 	for i := range c.plan.refused[0] {
