@@ -11,14 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-func TestMethodLabel(t *testing.T) {
+func TestMethods(t *testing.T) {
 	for method, want := range map[string]string{
 		"GET": "GET", "HEAD": "HEAD", "POST": "POST", "PUT": "PUT", "DELETE": "DELETE",
 		"CONNECT": "CONNECT", "OPTIONS": "OPTIONS", "TRACE": "TRACE", "PATCH": "PATCH",
 		"get": "other", "PROPFIND": "other", "": "other", "user-4711": "other",
 	} {
-		if got := methodLabel(method); got != want {
-			t.Errorf("methodLabel(%q) = %q, want %q", method, got, want)
+		if got := methods()[methodNumber(method)]; got != want {
+			t.Errorf("%q counts as %s, want %s", method, got, want)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (s loginOnce) Fetch(context.Context, refresher.Input) (refresher.Token, err
 
 // engineToken returns the token as an engine hands it out, with the memory
 // that goes with a generation.
-func engineToken(t *testing.T, tok refresher.Token) refresher.Token {
+func engineToken(t testing.TB, tok refresher.Token) refresher.Token {
 	t.Helper()
 	e := refresher.New(refresher.Config{})
 	pool, err := e.Add(refresher.Definition{

@@ -25,6 +25,8 @@ type answer struct {
 
 	parsed bool
 	json   string // the first JSON value of the body; "" if there is none
+
+	members jsonMembers
 }
 
 // document returns the JSON value that the body is.
@@ -38,9 +40,21 @@ func (a *answer) document() (string, bool) {
 	return a.json, a.json != ""
 }
 
+// holds decides the test on the body.
+func (t *memberTest) holds(a *answer) bool {
+	if text, ok, known := a.members.raw(a.body, t.name); known {
+		return ok && t.want.matchRaw(text)
+	}
+	member, ok := a.member(t.name)
+	return ok && t.want.matchJSON(member)
+}
+
 // member returns the member of the body at a gjson path. ok is false when the
 // body is no JSON.
 func (a *answer) member(path string) (r gjson.Result, ok bool) {
+	if text, ok, known := a.members.raw(a.body, path); known {
+		return gjson.Parse(string(text)), ok
+	}
 	doc, ok := a.document()
 	if !ok {
 		return gjson.Result{}, false
@@ -60,14 +74,22 @@ func (a *answer) cookie(name string) *http.Cookie {
 	return found
 }
 
+// jsonStart returns the index of the first byte that is neither of a byte order
+// mark nor white space.
+func jsonStart(body []byte) int {
+	i := 0
+	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
+		i = 3
+	}
+	return skipSpace(body, i)
+}
+
 // firstJSON returns the first JSON value that body starts with: an object or
 // an array, or the whole body when it starts with anything else. It returns
 // nil for what is incomplete or nests deeper than maxDepth. The value is not
 // checked otherwise.
 func firstJSON(body []byte) []byte {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	body = bytes.TrimLeft(body, " \t\r\n")
-	if len(body) == 0 {
+	if body = body[jsonStart(body):]; len(body) == 0 {
 		return nil
 	}
 	if body[0] != '{' && body[0] != '[' {

@@ -105,10 +105,19 @@ func (r *requestParam) raw(client exchange.Head) (text, why string) {
 		return "", "is too long"
 	case !utf8.ValidString(text):
 		return "", "is not valid UTF-8"
-	case strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }):
+	case hasControl(text):
 		return "", "contains a control character"
 	}
 	return text, ""
+}
+
+func hasControl(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 func headerValue(h exchange.Getter, name string, percent bool) (text, why string) {

@@ -232,15 +232,16 @@ func (p *Plan) render(f *planField, params refresher.Params, tokens []refresher.
 }
 
 func (p *Plan) join(f *planField, params refresher.Params, tokens []refresher.Token) (string, bool) {
-	var b strings.Builder
+	var room [8]string // more are rare
+	texts := room[:0]
 	for i := range f.pieces {
 		text, ok := p.piece(f, &f.pieces[i], params, tokens)
 		if !ok {
 			return "", false
 		}
-		b.WriteString(text)
+		texts = append(texts, text)
 	}
-	return b.String(), true
+	return strings.Join(texts, ""), true
 }
 
 // piece returns a piece of the value, escaped for its place.

@@ -53,6 +53,7 @@ func (m *matcher) finding(rule string, holds bool, a *answer, quote func(string)
 // it quotes.
 func (p *Plan) Explain(req, ans exchange.Head, body []byte, secrets ...secret.String) []Finding {
 	a := answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body}
+	a.members.paths = p.paths
 	quote := func(text string) string { return maskWords(secret.Scrub(text, maxQuote, secrets...)) }
 	var list []Finding
 	for _, group := range p.refused {

@@ -49,6 +49,24 @@ func (b *planner) rules() {
 	}
 }
 
+// paths collects the places in bodies that rules look at.
+func (b *planner) paths() {
+	var paths []string
+	for _, group := range b.p.refused {
+		for i := range group {
+			for _, t := range group[i].matcher.json {
+				paths = append(paths, t.name)
+			}
+		}
+	}
+	for i := range b.p.renewed {
+		if path := b.p.renewed[i].from.json; path != "" {
+			paths = append(paths, path)
+		}
+	}
+	b.p.paths = newJSONPaths(paths)
+}
+
 func (b *planner) routeRefusals(v yamldoc.Value) {
 	byCredential := map[*Credential][]refusal{}
 	var order []*Credential
@@ -156,6 +174,9 @@ func readable(req, ans exchange.Head) bool {
 	}
 	kind, _, _ := strings.Cut(ans.Header.Get("Content-Type"), ";")
 	kind = strings.TrimSpace(kind)
+	if kind == "application/json" { // nearly all of them are
+		return true
+	}
 	for _, stream := range [...]string{
 		"text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl",
 		"application/x-jsonlines", "application/stream+json", "application/json-seq", "multipart/x-mixed-replace",
@@ -170,13 +191,16 @@ func readable(req, ans exchange.Head) bool {
 // Judge says what an answer means for the tokens of its request. req is the
 // request as it went upstream; body is the decoded beginning of the body, or
 // nil if it was not looked at. Nothing is allocated when there is nothing to
-// say and no body.
+// say, unless names or texts beside or at the end of a rule's path hold escapes,
+// numbers there are no plain integers, or the path names more than members and
+// items.
 func (p *Plan) Judge(req, ans exchange.Head, body []byte) exchange.Verdict {
 	var v exchange.Verdict
 	if len(p.refused) == 0 && len(p.renewed) == 0 {
 		return v
 	}
 	a := answer{path: req.Path, status: ans.Status, header: ans.Header, trailer: ans.Trailer, body: body}
+	a.members.paths = p.paths
 	for _, group := range p.refused {
 		if i := firstMatch(group, &a); i >= 0 {
 			v.Refused = appendRefusal(v.Refused, &group[i])

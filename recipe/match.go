@@ -42,8 +42,7 @@ func (m *matcher) holds(number int, a *answer) bool {
 		return matchHeader(&m.header[number-needHeaders], a)
 	}
 	if i := number - m.heads(); i < len(m.json) {
-		member, ok := a.member(m.json[i].name)
-		return ok && m.json[i].want.matchJSON(member)
+		return m.json[i].holds(a)
 	}
 	return m.text == nil || m.text.matchContent(string(a.body))
 }

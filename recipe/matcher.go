@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -19,8 +18,8 @@ type matcher struct {
 	json    []memberTest // gjson paths
 	text    *test
 	grpc    grpcTest
-	path    []*regexp.Regexp // any of
-	notPath []*regexp.Regexp // none of
+	path    []glob // any of
+	notPath []glob // none of
 }
 
 type statusRange struct{ from, to int }
@@ -104,53 +103,6 @@ func parseStatus(v yamldoc.Value) (statusRange, bool) {
 	return statusRange{n, n}, true
 }
 
-// parseGlobs reads path patterns: * stays within a segment, ** crosses them.
-// They become regular expressions, which match in linear time.
-func parseGlobs(v yamldoc.Value) []*regexp.Regexp {
-	var globs []*regexp.Regexp
-	for _, item := range v.List(true) {
-		text, ok := item.Text()
-		if !ok {
-			continue
-		}
-		if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "*") {
-			item.Errorf("a path starts with / or **")
-			continue
-		}
-		re, err := regexp.Compile(globPattern(text))
-		if err != nil { // far too long, or not UTF-8
-			item.Errorf("not usable as a path: %v", err)
-			continue
-		}
-		globs = append(globs, re)
-	}
-	return globs
-}
-
-func globPattern(glob string) string {
-	var b strings.Builder
-	b.WriteString(`(?s)\A`)
-	for glob != "" {
-		switch {
-		case strings.HasPrefix(glob, "**"):
-			b.WriteString(`.*`)
-			glob = glob[2:]
-		case glob[0] == '*':
-			b.WriteString(`[^/]*`)
-			glob = glob[1:]
-		default:
-			i := strings.IndexByte(glob, '*')
-			if i < 0 {
-				i = len(glob)
-			}
-			b.WriteString(regexp.QuoteMeta(glob[:i]))
-			glob = glob[i:]
-		}
-	}
-	b.WriteString(`\z`)
-	return b.String()
-}
-
 // needsBody reports whether the body decides.
 func (m *matcher) needsBody() bool { return len(m.json) > 0 || m.text != nil }
 
@@ -170,15 +122,6 @@ func matchHeader(t *memberTest, a *answer) bool {
 	}
 	for _, v := range values {
 		if t.want.matchText(v) {
-			return true
-		}
-	}
-	return false
-}
-
-func matchPath(globs []*regexp.Regexp, path string) bool {
-	for _, g := range globs {
-		if g.MatchString(path) {
 			return true
 		}
 	}

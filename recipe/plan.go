@@ -39,6 +39,7 @@ type Plan struct {
 	derived  []paramRef      // defaults that depend on the request, to be checked with it
 	refused  [][]planRule    // a list for each credential, of which the first match counts
 	renewed  []planRenewal
+	paths    *jsonPaths    // where rules look at bodies
 	bodies   bool          // some rule looks at bodies
 	trailers bool          // some rule looks at trailers
 	upstream *planUpstream // nil: it is fixed
@@ -67,6 +68,7 @@ func NewPlan(rep *yamldoc.Report, cfg RouteConfig) (p *Plan, ok bool) {
 	b.inject()
 	b.upstream()
 	b.rules()
+	b.paths()
 	b.strip()
 	if b.failed || rep.Len() != before {
 		return nil, false

@@ -318,9 +318,10 @@ func renderPairs(entries []entry, v values, escape func(string) string) string {
 func badInHeader(text string) string {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
+		case c >= ' ' && c != 0x7f, c == '\t':
 		case c == '\r' || c == '\n':
 			return "contains a line break"
-		case c < ' ' && c != '\t' || c == 0x7f:
+		default:
 			return "contains a control character"
 		}
 	}

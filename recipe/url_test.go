@@ -24,3 +24,18 @@ func TestSlashAtTheEndOfABaseURL(t *testing.T) {
 		}
 	}
 }
+
+func TestBadInHeader(t *testing.T) {
+	for c := range 256 {
+		want := ""
+		switch {
+		case c == '\r', c == '\n':
+			want = "contains a line break"
+		case c < ' ' && c != '\t', c == 0x7f:
+			want = "contains a control character"
+		}
+		if got := badInHeader("ab" + string([]byte{byte(c)}) + "c"); got != want {
+			t.Errorf("0x%02x: %q, want %q", c, got, want)
+		}
+	}
+}
