@@ -31,6 +31,7 @@ type Express struct {
 	leaving  atomic.Bool
 	handed   chan net.Conn
 	buffers  BufferPool
+	small    smallPool
 	dates    dates
 
 	mu     sync.Mutex

@@ -53,13 +53,14 @@ func (e *expressConn) request() expressNext {
 	case unread:
 		e.linger()
 		return ends
-	case !e.keep || e.ctx.Err() != nil || len(early) > bufferSize/2:
+	case !e.keep || e.ctx.Err() != nil:
 		return ends
 	case len(early) > 0: // then buf has nothing more
 		if e.buf == nil {
 			e.buf = e.Get()
+			e.grow()
 		}
-		e.r, e.w = 0, copy(e.buf, early)
+		e.r, e.w = 0, copy(e.buf, early) // it was in a buffer of that size
 	}
 	return keeps
 }
@@ -126,11 +127,32 @@ func (e *expressConn) mayCall() (caller string, ok bool) {
 // takeBody finds the request's body in buf. It reports whether it is whole.
 func (e *expressConn) takeBody() bool {
 	n := e.head.Length
-	if n < 0 || n > int64(e.w-e.r) {
+	if n < 0 || n > int64(e.w-e.r) && !e.readBody(n) {
 		return false
 	}
 	e.body = e.buf[e.r : e.r+int(n)]
 	e.r += int(n)
+	return true
+}
+
+// readBody reads the rest of a body of n bytes, if it is short and comes as soon as the
+// head of a longer one would be sent without it. It reports whether it is whole.
+func (e *expressConn) readBody(n int64) bool {
+	if int64(len(e.buf)-e.r) < n && e.r > 0 {
+		e.w = copy(e.buf, e.buf[e.r:e.w])
+		e.r = 0
+	}
+	if int64(len(e.buf)) < n && (n > bufferSize/2 || !e.grow()) {
+		return false
+	}
+	e.setDeadline(time.Now().Add(headDelay))
+	defer e.setDeadline(time.Time{})
+	for int64(e.w-e.r) < n {
+		m, err := e.in.Read(e.buf[e.w:])
+		if e.w += m; m == 0 && err != nil {
+			return false // the long way finds the error again, if it is one
+		}
+	}
 	return true
 }
 

@@ -183,14 +183,34 @@ func (e *expressConn) setDeadline(until time.Time) {
 
 // Get takes a buffer. It implements [rawio.Buffers].
 func (e *expressConn) Get() []byte {
-	e.area = e.x.buffers.Get()
-	return e.area[: bufferSize/2 : bufferSize/2]
+	e.area = e.x.small.get()
+	return e.half()
 }
 
 // Put gives it back.
 func (e *expressConn) Put([]byte) {
-	e.x.buffers.Put(e.area)
+	if len(e.area) == smallSize {
+		e.x.small.put(e.area)
+	} else {
+		e.x.buffers.Put(e.area)
+	}
 	e.area = nil
+}
+
+// half returns the half of the buffer that is read to.
+func (e *expressConn) half() []byte { return e.area[: len(e.area)/2 : len(e.area)/2] }
+
+// grow exchanges the buffer for a larger one. It reports whether it was small.
+func (e *expressConn) grow() bool {
+	if len(e.area) != smallSize {
+		return false
+	}
+	old, small := e.buf[e.r:e.w], e.area
+	e.area = e.x.buffers.Get()
+	e.buf = e.half()
+	e.r, e.w = 0, copy(e.buf, old)
+	e.x.small.put(small)
+	return true
 }
 
 // release gives the buffer back, with what is in it.
@@ -202,7 +222,7 @@ func (e *expressConn) release() {
 }
 
 // room returns the half of the buffer for what is written.
-func (e *expressConn) room() []byte { return e.area[bufferSize/2:][:0] }
+func (e *expressConn) room() []byte { return e.area[len(e.area)/2:][:0] }
 
 // readHead reads the rest of a head. n is where it ends; 0: it is too long for the
 // express lane.
@@ -216,7 +236,7 @@ func (e *expressConn) readHead() (n int, err error) {
 			e.w = copy(e.buf, e.buf[e.r:e.w])
 			e.r = 0
 		}
-		if e.w == len(e.buf) || e.w > e.x.bounds.Header {
+		if e.w == len(e.buf) && !e.grow() || e.w > e.x.bounds.Header {
 			return 0, nil
 		}
 		if !bounded {

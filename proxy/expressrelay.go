@@ -96,20 +96,21 @@ func (c *call) relayExpress(e *expressConn, now time.Time) {
 		e.keep = false
 	}
 	out := c.appendAnswer(e.room(), e, now)
-	for {
-		room := cap(out) - len(out)
-		here := t.Here()
-		if len(here) > room || t.Left() > int64(len(here)) {
-			break
-		}
-		p, _ := t.Next() // it is here
-		out = append(out, p...)
-		t.Done(now)
-		_, err := e.conn.Write(out)
-		c.aborted = err != nil
+	here := len(t.Here())
+	if len(out)+here > cap(out) {
+		large := e.x.buffers.Get()
+		defer e.x.buffers.Put(large)
+		out = append(large[:0], out...)
+	}
+	if t.Left() > int64(here) || len(out)+here > cap(out) {
+		c.aborted = c.copyExpress(e, out) != nil
 		return
 	}
-	c.aborted = c.copyExpress(e, out) != nil
+	p, _ := t.Next() // it is here
+	out = append(out, p...)
+	t.Done(now)
+	_, err := e.conn.Write(out)
+	c.aborted = err != nil
 }
 
 // copyExpress passes on an answer that is not here as a whole, after what was made of
