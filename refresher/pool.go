@@ -29,7 +29,7 @@ type Pool struct {
 	logins limiter      // logins_per_minute
 	queue  atomic.Int64 // instances that wait for a unit of it in the background
 
-	recent recency // keyed instances while in service; under Engine.rooms
+	recent ranking // of keyed instances while in service, by their last use as far as it is known; under Engine.rooms
 }
 
 // work is what a reload may change of a token that stays the same. It is
@@ -47,7 +47,7 @@ func newWork(d Definition) *work {
 }
 
 func newPool(e *Engine, d Definition) *Pool {
-	p := &Pool{engine: e}
+	p := &Pool{engine: e, recent: ranking{kind: byRecent}}
 	p.work.Store(newWork(d))
 	d.Recipe, d.Source, d.Revoker, d.Policy, d.Limits = "", nil, nil, Policy{}, Limits{}
 	p.def = d
@@ -134,7 +134,7 @@ func (p *Pool) make(key identity, params Params) (*Instance, error) {
 // owner. Somebody else's instance of that key is returned instead if it came
 // first; owns says which.
 func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err error) {
-	evicted := 0
+	evicted, search := 0, search{left: lookup}
 	p.engine.rooms.Lock()
 	defer func() {
 		p.engine.rooms.Unlock()
@@ -147,9 +147,15 @@ func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err erro
 		if in != nil && !p.claims(in) {
 			return in, false, nil
 		}
-		n, err := p.makeRoom(in == nil)
+		n, done, err := p.makeRoom(in == nil, &search)
 		evicted += n
 		switch {
+		case !done: // others may have done anything meanwhile
+			if in != nil {
+				in.Release()
+			}
+			search.pause(p.engine)
+			continue
 		case err != nil && in != nil:
 			in.Release()
 			return nil, false, err
@@ -313,9 +319,17 @@ func (p *Pool) instances() []*Instance {
 	if p.single != nil {
 		return []*Instance{p.single}
 	}
-	p.engine.rooms.Lock()
-	defer p.engine.rooms.Unlock()
-	return slices.Clone(p.recent)
+	e := p.engine
+	e.rooms.Lock()
+	n := len(p.recent.list)
+	e.rooms.Unlock()
+	list := make([]*Instance, 0, n+n/16) // without the lock
+	e.rooms.Lock()
+	defer e.rooms.Unlock()
+	for _, one := range p.recent.list {
+		list = append(list, one.in)
+	}
+	return list
 }
 
 // Retry has every login that failed tried again soon, because something has
