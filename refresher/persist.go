@@ -37,7 +37,7 @@ func (in *Instance) backing() Store {
 // good for something, or the same with a longer life, and reports whether it
 // did. got.stored says what the store holds in any case. It ends with parent.
 func (in *Instance) load(parent context.Context, got *outcome) bool {
-	ctx, cancel := context.WithTimeout(parent, storeTimeout)
+	ctx, cancel := in.forStore(parent)
 	defer cancel()
 	found, err := in.backing().Load(ctx, got.key)
 	t := found.Token
@@ -229,7 +229,7 @@ func (in *Instance) adoptedSince(started time.Time, value secret.String) bool {
 // store saves t, also when the engine is ending: a token that was issued is not
 // thrown away.
 func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
+	ctx, cancel := in.forStore(context.WithoutCancel(in.engine.ctx))
 	defer cancel()
 	return in.backing().Save(ctx, key, guard, t)
 }
@@ -237,7 +237,7 @@ func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
 // tellRefused has the store know that the token that it holds was refused, so that
 // no other process uses it.
 func (in *Instance) tellRefused(key StoreKey, generation uint64) {
-	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
+	ctx, cancel := in.forStore(in.engine.ctx)
 	defer cancel()
 	if err := in.backing().Reject(ctx, key, generation); err != nil {
 		in.storeFailed("reject", err)

@@ -302,14 +302,23 @@ func (p *Pool) Status() PoolStatus {
 		Credential: p.def.Credential, Token: p.def.Token, Recipe: p.work.Load().recipe,
 		Keyed: p.Keyed(), Phases: map[Phase]int{},
 	}
+	if p.single != nil {
+		one := p.single.Status()
+		s.Single = &one
+	}
+	var phases [Blocked + 1]int
+	now := p.engine.now()
 	for _, in := range p.instances() {
-		one := in.Status()
+		in.mu.Lock()
+		phases[in.phase(now)]++
 		s.Instances++
-		s.Phases[one.Phase]++
-		s.Waiters += one.Waiters
-		s.Failures = max(s.Failures, one.Failures)
-		if p.single != nil {
-			s.Single = &one
+		s.Waiters += int(in.waiters)
+		s.Failures = max(s.Failures, int(in.failures))
+		in.mu.Unlock()
+	}
+	for phase, n := range phases {
+		if n > 0 {
+			s.Phases[Phase(phase)] = n
 		}
 	}
 	return s
