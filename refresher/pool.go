@@ -134,10 +134,13 @@ func (p *Pool) make(key identity, params Params) (*Instance, error) {
 // owner. Somebody else's instance of that key is returned instead if it came
 // first; owns says which.
 func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err error) {
-	evicted, search := 0, search{left: lookup}
+	evicted, search, unit := 0, search{left: lookup}, false
 	p.engine.rooms.Lock()
 	defer func() {
 		p.engine.rooms.Unlock()
+		if unit {
+			p.logins.give() // it came to no login
+		}
 		for range evicted { // observers are called without a lock
 			p.observeEvicted()
 		}
@@ -147,7 +150,13 @@ func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err erro
 		if in != nil && !p.claims(in) {
 			return in, false, nil
 		}
-		n, done, err := p.makeRoom(in == nil, &search)
+		if in == nil && p.Keyed() && !unit { // an orphan needs no login
+			if wait := p.takeLogin(); wait > 0 {
+				return nil, false, p.limited("logins_per_minute", wait)
+			}
+			unit = true
+		}
+		n, done, err := p.makeRoom(&search)
 		evicted += n
 		switch {
 		case !done: // others may have done anything meanwhile
@@ -166,6 +175,7 @@ func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err erro
 			return in, true, nil
 		}
 		if in := p.place(newInstance(p.engine, key, o)); in != nil {
+			unit = false
 			return in, true, nil
 		}
 	}
@@ -180,9 +190,7 @@ func (p *Pool) place(in *Instance) *Instance {
 	if _, taken := p.engine.table.LoadOrStore(in.key, in); taken {
 		return nil
 	}
-	if p.Keyed() {
-		in.admitted = p.takeLogin() == 0 // makeRoom saw that there is a unit
-	}
+	in.admitted = p.Keyed() // insert took the unit
 	p.list(in)
 	in.plan()
 	return in

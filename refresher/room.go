@@ -29,17 +29,13 @@ func (s *search) pause(e *Engine) {
 	s.left = lookup
 }
 
-// makeRoom sees to it that one more keyed instance fits: within the rate of
-// logins, and by evicting the least recently used instance that nobody needs.
-// It returns how many it evicted, and is called with Engine.rooms held. It is not
-// done when s has come to a pause; what it did until then stays done. One that
-// is there already, an orphan, needs no login.
-func (p *Pool) makeRoom(login bool, s *search) (evicted int, done bool, err error) {
+// makeRoom sees to it that one more keyed instance fits, by evicting the least
+// recently used instance that nobody needs. It returns how many it evicted, and is
+// called with Engine.rooms held. It is not done when s has come to a pause; what
+// it did until then stays done.
+func (p *Pool) makeRoom(s *search) (evicted int, done bool, err error) {
 	if !p.Keyed() {
 		return 0, true, nil
-	}
-	if wait := p.logins.wait(time.Now()); login && wait > 0 {
-		return 0, true, p.limited("logins_per_minute", wait)
 	}
 	// More than one has to go where a reload has made the room smaller.
 	for most := p.work.Load().limits.Max; len(p.recent.list) >= most; evicted++ {
