@@ -108,11 +108,12 @@ func TestStormKeepsToLoginRate(t *testing.T) {
 		const users = 3000
 		s := newStorm(t, users)
 		s.begin(t)
-		time.Sleep(time.Second / 2)
+		const moment = 550 * time.Millisecond // a unit comes back every 100
+		time.Sleep(moment)
 		if n := s.logins(); n != stormRate+5 {
-			t.Errorf("%d logins in the first half second, want the bucket and what came back: %d", n, stormRate+5)
+			t.Errorf("%d logins in the first moment, want the bucket and what came back: %d", n, stormRate+5)
 		}
-		time.Sleep((users-stormRate)*time.Minute/stormRate - time.Second/2)
+		time.Sleep((users-stormRate)*time.Minute/stormRate - moment)
 		synctest.Wait()
 		if st := s.pool.Status(); st.Phases[refresher.Fresh] != users || s.logins() != users {
 			t.Errorf("after as long as the rate asks for: %d logins, %+v", s.logins(), st)
