@@ -6,10 +6,16 @@ import "time"
 // look through more lets others have it in between.
 const lookup = 256
 
+// patience is after how many instances that were all used since they were ranked
+// the search ends with the least recently used of them: the caller waits for it.
+const patience = 4 * lookup
+
 // search is what a search for somebody to evict has come to.
 type search struct {
-	steps int // instances looked at
-	left  int // of them, before the lock is to be given back
+	steps int       // instances looked at
+	left  int       // of them, before the lock is to be given back
+	best  *Instance // the least recently used of those that were used since they were ranked; nil: none
+	used  int64     // when
 }
 
 // step reports whether one more instance may be looked at.
@@ -53,10 +59,26 @@ func (p *Pool) limited(reason string, wait time.Duration) error {
 	return &LimitError{Credential: p.def.Credential, Token: p.def.Token, Reason: reason, RetryAfter: wait}
 }
 
+// saw notes that an instance was used since it was ranked. It returns whom to
+// evict if there were too many of those.
+func (s *search) saw(in *Instance, used int64) *Instance {
+	if s.best == nil || used < s.used {
+		s.best, s.used = in, used
+	}
+	if s.steps < patience {
+		return nil
+	}
+	best := s.best
+	s.best = nil
+	return best
+}
+
 // evictOldest evicts the least recently used instance without pins, waiters or
 // a running login, and returns it, or nil if there is none, or if s has come to a
 // pause: then it is not done. The ranking is brought up to date on the way, so that
-// a use costs nothing but noting its time. It is called with Engine.rooms held.
+// a use costs nothing but noting its time. Where that is too much for one search,
+// so that another one goes on with it, it is one of those used least recently. It
+// is called with Engine.rooms held.
 func (e *Engine) evictOldest(room *ranking, s *search) (_ *Instance, done bool) {
 	now := int64(time.Since(e.epoch))
 	// Each instance is looked at twice at most: once to learn that it was used
@@ -70,8 +92,13 @@ func (e *Engine) evictOldest(room *ranking, s *search) (_ *Instance, done bool) 
 		switch {
 		case used > oldest.rank:
 			room.change(0, used)
+			// It may have gone elsewhere in a pause.
+			if best := s.saw(oldest.in, used); best != nil && best.room == room && e.evict(best) {
+				*s = search{left: s.left}
+				return best, true
+			}
 		case e.evict(oldest.in):
-			s.steps = 0
+			*s = search{left: s.left}
 			return oldest.in, true
 		default:
 			// In use at this moment. It goes behind all others, also behind

@@ -128,6 +128,53 @@ func TestSearchPauses(t *testing.T) {
 	})
 }
 
+func TestSearchTakesOldestSeen(t *testing.T) {
+	all := [4]*Instance{{}, {}, {}, {}}
+	var s search
+	for i, used := range []int64{5, 3, 9} {
+		if got := s.saw(all[i], used); got != nil {
+			t.Fatalf("after %d it ends", i)
+		}
+	}
+	s.steps = patience
+	if got := s.saw(all[3], 4); got != all[1] {
+		t.Error("it is not the least recently used")
+	}
+}
+
+// Nobody waits for a search through all of them: it ends with the least recently
+// used of those that it saw, and the next one goes on from there.
+func TestSearchEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const users = 2 * patience
+		p := crowd(t, users)
+		e := p.engine
+		time.Sleep(time.Second)
+		for i := range users { // the order in which they came
+			in, err := p.Instance(Params{fmt.Sprint("user-", i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Peek()
+			in.Release()
+			time.Sleep(time.Millisecond)
+		}
+		e.rooms.Lock()
+		defer e.rooms.Unlock()
+		for range 3 {
+			s, steps := search{left: lookup}, 0
+			got, done := e.evictOldest(&p.recent, &s)
+			for ; !done; got, done = e.evictOldest(&p.recent, &s) {
+				steps = s.steps
+				s.pause(e)
+			}
+			if got == nil || steps > patience {
+				t.Fatalf("evicted one: %v, after %d steps, want at most %d", got != nil, steps, patience)
+			}
+		}
+	})
+}
+
 // While the search pauses, others make instances: the limit holds, and none is
 // lost.
 func TestSearchersTogether(t *testing.T) {
