@@ -83,13 +83,6 @@ func (l *limiter) take(now time.Time) time.Duration {
 	return l.bucket.wait(now)
 }
 
-// wait returns how long it takes until there is a unit.
-func (l *limiter) wait(now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.bucket.wait(now)
-}
-
 // give returns a unit.
 func (l *limiter) give() {
 	l.mu.Lock()

@@ -142,6 +142,25 @@ func TestSearchTakesOldestSeen(t *testing.T) {
 	}
 }
 
+// Whom a search saw may work for another pool by the time when it ends.
+func TestSearchKeepsToItsPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := crowd(t, 10)
+		foreign := lone(t)
+		foreign.Release()
+		time.Sleep(time.Second)
+		for _, in := range p.instances() {
+			in.Peek()
+		}
+		s := search{left: lookup, steps: patience - 1, best: foreign}
+		p.engine.rooms.Lock()
+		defer p.engine.rooms.Unlock()
+		if p.engine.evictOldest(&p.recent, &s); foreign.gone() {
+			t.Error("another pool's instance was evicted")
+		}
+	})
+}
+
 // Nobody waits for a search through all of them: it ends with the least recently
 // used of those that it saw, and the next one goes on from there.
 func TestSearchEnds(t *testing.T) {

@@ -29,6 +29,7 @@ type probes struct {
 	all                sync.WaitGroup
 	found, made, idle  *series
 	scraped, committed times
+	sum                int // of the control
 }
 
 // observe lets probes ask for that long. With makes new users come, 200 a second;
@@ -38,7 +39,7 @@ func observe(name string, c *crowd, next *atomic.Int64, makes, reloads bool, las
 	p := &probes{crowd: c, next: next, found: newSeries(4 << 20), idle: newSeries(4 << 20), made: newSeries(1 << 10)}
 	pauses := gcPauses()
 	p.all.Go(func() { p.found.repeat(1000, time.Millisecond, p.over.Load, p.request()) })
-	p.all.Go(func() { p.idle.repeat(1000, time.Millisecond, p.over.Load, func() { spin(1000) }) })
+	p.all.Go(func() { p.idle.repeat(1000, time.Millisecond, p.over.Load, func() { p.sum += spin(1000) }) })
 	if makes {
 		p.all.Go(func() { p.made.repeat(1, 5*time.Millisecond, p.over.Load, p.arrive) })
 	}
