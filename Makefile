@@ -14,7 +14,7 @@ FUZZTIME  ?= 30s
 # Arguments of `make interop`: INTEROP="-run TestGRPC". UPDATE=1 writes docs/conformance.md and the
 # copies of the alerting rules.
 INTEROP   ?=
-# Arguments of `make demo`, `make bench`, `make chaos` and `make simulate`: ARGS="--for 30s", ARGS="--quick",
+# Arguments of `make demo`, `make bench`, `make scale`, `make chaos` and `make simulate`: ARGS="--for 30s", ARGS="--quick",
 # ARGS="-sim.seed 7".
 ARGS      ?=
 export UPDATE
@@ -83,6 +83,10 @@ bench: build ## Compare with nginx, haproxy and others, 14 minutes; ARGS="-h" te
 .PHONY: simulate
 simulate: ## Simulate replicas under faults, 200 seeds of 14 days; ARGS="-sim.seed 7 -sim.days 30"
 	go test ./refresher/simulation -run 'TestSimulation$$' -count=1 -v -timeout 3h -sim.runs 200 -sim.days 14 $(ARGS)
+
+.PHONY: scale
+scale: ## Measure the engine with 100,000 live instances, 2 minutes, and write docs/scale.md; ARGS="-h" tells more
+	go run ./test/scale $(ARGS)
 
 .PHONY: chaos
 chaos: ## Break everything under load, 10 minutes, and write docs/reliability.md; ARGS="--quick"

@@ -83,13 +83,6 @@ func (l *limiter) take(now time.Time) time.Duration {
 	return l.bucket.wait(now)
 }
 
-// wait returns how long it takes until there is a unit.
-func (l *limiter) wait(now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.bucket.wait(now)
-}
-
 // give returns a unit.
 func (l *limiter) give() {
 	l.mu.Lock()
@@ -121,11 +114,15 @@ const (
 // budget counts the renewals that the refusals of one route caused. A unit
 // comes back with time, or when it proves well spent.
 type budget struct {
+	by     string
+	next   *budget // of another route
 	bucket bucket
 	spent  []uint64 // refused generations whose unit may still be returned
 }
 
-func newBudget() *budget { return &budget{bucket: newBucket(budgetSize, budgetEvery)} }
+func newBudget(by string, next *budget) *budget {
+	return &budget{by: by, next: next, bucket: newBucket(budgetSize, budgetEvery)}
+}
 
 // spend takes a unit for the refusal of a generation.
 func (b *budget) spend(generation uint64, now time.Time) bool {

@@ -50,7 +50,7 @@ func (e *Engine) change() (c *Change, inService []*Pool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c = &Change{engine: e, began: e.commits, free: map[tokenName][]*Pool{}, mine: map[*Pool]bool{}}
-	return c, e.pools
+	return c, e.inService()
 }
 
 // Add adds a token to those in service: it is a [Change] that leaves all others
@@ -156,7 +156,7 @@ func (c *Change) commit() (gone []*Instance, _ error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
-	case e.closed:
+	case e.ended():
 		return nil, ErrClosed
 	case e.commits != c.began:
 		return nil, ErrStale
@@ -187,14 +187,15 @@ func (c *Change) commit() (gone []*Instance, _ error) {
 func (e *Engine) replacePools(c *Change) (fresh, retired []*Pool) {
 	e.rooms.Lock()
 	defer e.rooms.Unlock()
-	old := e.pools
-	e.pools = make([]*Pool, len(c.next))
+	old := e.inService()
+	pools := make([]*Pool, len(c.next))
 	for i, n := range c.next {
-		e.pools[i] = n.pool
+		pools[i] = n.pool
 		if !n.pool.inService.Swap(true) {
 			fresh = append(fresh, n.pool)
 		}
 	}
+	e.pools.Store(&pools)
 	for _, p := range old {
 		if !c.mine[p] {
 			p.inService.Store(false)
@@ -208,12 +209,17 @@ func (e *Engine) replacePools(c *Change) (fresh, retired []*Pool) {
 func (e *Engine) limitOrphans(most int) (gone []*Instance) {
 	e.rooms.Lock()
 	defer e.rooms.Unlock()
-	for len(e.orphans) > most {
-		in := e.evictOldest(&e.orphans)
-		if in == nil {
-			break
+	search := search{left: lookup}
+	for len(e.orphans.list) > most {
+		in, done := e.evictOldest(&e.orphans, &search)
+		switch {
+		case !done:
+			search.pause(e)
+		case in == nil:
+			return gone
+		default:
+			gone = append(gone, in)
 		}
-		gone = append(gone, in)
 	}
 	return gone
 }
@@ -268,15 +274,20 @@ func (p *Pool) takeSingle() {
 // retire makes orphans of the pool's own instances.
 func (p *Pool) retire() {
 	e := p.engine
-	e.rooms.Lock()
-	owned := slices.Clone(p.recent)
-	if p.single != nil && p.single.pool() == p {
-		owned = append(owned, p.single)
+	for some := true; some; {
+		e.rooms.Lock()
+		for range lookup {
+			last := len(p.recent.list) - 1
+			if some = last >= 0; !some {
+				break
+			}
+			p.recent.list[last].in.orphaned()
+		}
+		e.rooms.Unlock()
 	}
-	for _, in := range owned {
-		in.leaveRoom()
-		in.enterRoom(&e.orphans)
-		in.abandoned()
+	e.rooms.Lock()
+	if p.single != nil && p.single.pool() == p {
+		p.single.orphaned()
 	}
 	e.rooms.Unlock()
 	if p.single != nil {

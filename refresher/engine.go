@@ -88,17 +88,20 @@ type Engine struct {
 	// owns them. It is held for that alone, when an instance is made, evicted or
 	// gets another owner.
 	rooms   sync.Mutex
-	orphans recency // of retired pools; see [Instance.orphan]
+	orphans ranking // of retired pools; see [Instance.orphan]
 
-	mu      sync.Mutex // held while a Change is committed
-	pools   []*Pool    // in service
+	pools atomic.Pointer[[]*Pool] // in service; written with mu and rooms held
+
+	mu      sync.Mutex // held while a Change is committed, which may take long
 	commits int
-	closed  bool // no login starts any more
+
+	ending sync.Mutex
+	closed bool // no login starts any more; under ending
 }
 
 // New returns an engine without any token. Nothing happens before [Engine.Run].
 func New(cfg Config) *Engine {
-	e := &Engine{store: cfg.Store, local: NewMemoryStore(), observe: cfg.Observe, rand: cfg.Rand, now: cfg.Now, sched: newScheduler()}
+	e := &Engine{store: cfg.Store, local: NewMemoryStore(), observe: cfg.Observe, rand: cfg.Rand, now: cfg.Now, sched: newScheduler(), orphans: ranking{kind: byRecent}}
 	if e.store == nil {
 		e.store = e.local
 	}
@@ -149,7 +152,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // scheduler may sleep.
 func (e *Engine) round() time.Duration {
 	for {
-		in, wait := e.sched.pop(time.Now(), heartbeat)
+		in, wait := e.sched.pop(e.moment(time.Now()), heartbeat)
 		if in == nil {
 			return wait
 		}
@@ -158,9 +161,9 @@ func (e *Engine) round() time.Duration {
 }
 
 func (e *Engine) close() {
-	e.mu.Lock()
+	e.ending.Lock()
 	e.closed = true
-	e.mu.Unlock()
+	e.ending.Unlock()
 	e.cancel()
 	e.logins.Wait()
 	e.saveRotated()
@@ -169,13 +172,27 @@ func (e *Engine) close() {
 // start runs f in a goroutine that close waits for, unless the engine has
 // ended.
 func (e *Engine) start(f func()) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.ending.Lock()
+	defer e.ending.Unlock()
 	if e.closed {
 		return false
 	}
 	e.logins.Go(f)
 	return true
+}
+
+func (e *Engine) ended() bool {
+	e.ending.Lock()
+	defer e.ending.Unlock()
+	return e.closed
+}
+
+// inService returns the pools in service, in the order in which they were defined.
+func (e *Engine) inService() []*Pool {
+	if pools := e.pools.Load(); pools != nil {
+		return *pools
+	}
+	return nil
 }
 
 // clocks is one reading of the wall clock and the monotonic clock.
@@ -208,9 +225,7 @@ func (e *Engine) Heartbeat() time.Time { return e.epoch.Add(time.Duration(e.beat
 // Status returns the status of all pools in service, in the order in which they
 // were defined.
 func (e *Engine) Status() []PoolStatus {
-	e.mu.Lock()
-	pools := e.pools[:len(e.pools):len(e.pools)]
-	e.mu.Unlock()
+	pools := e.inService()
 	status := make([]PoolStatus, len(pools))
 	for i, p := range pools {
 		status[i] = p.Status()

@@ -23,6 +23,9 @@ type current struct {
 // Instance is one live token for one set of parameter values. Get one from
 // [Pool.Instance]. Its methods may be called concurrently.
 //
+// There may be a hundred thousand of them: what few instances need at a time is in
+// rarities, and the sizes are held by a test.
+//
 // Locks are taken in this order: Engine.mu, Engine.rooms, a child's, its
 // parents', then those of scheduler and login rate.
 type Instance struct {
@@ -36,52 +39,39 @@ type Instance struct {
 	always atomic.Bool  // refreshed though nobody uses it, and never evicted
 	asleep atomic.Bool  // due, but nobody wants it: the next use wakes it
 
-	// The scheduler's, under its lock.
-	wakeAt    time.Time
-	heapIndex int
-
-	// Under Engine.rooms.
-	room   *recency // the heap that the instance is in; nil: it is in no danger of eviction
-	place  int      // in that heap
-	listed int64    // used, as far as that heap knows
+	places [rankings]int32 // each under the lock of its ranking
+	room   *ranking        // by recency, of those that may be evicted; nil: it is in no danger. Under Engine.rooms
 
 	mu         sync.Mutex
 	changed    chan struct{} // closed at the next change; nil while nobody waits
-	waiters    int
-	keepers    int                    // pools in service that take no Params and have this instance
-	children   map[*Instance]struct{} // wait for this instance or failed with it
-	asked      bool                   // one of them wants the next token
-	running    bool                   // a login runs
-	admitted   bool                   // the next login's unit of the login rate was taken
-	queued     bool                   // waits for such a unit in the background
-	outdated   bool                   // Renew was called: the next login does not wait until the token is due
-	renewing   bool                   // the running login is the one that Renew asked for
-	repeat     []refusedParent        // the next login repeats one that these parents made fail
-	logins     history
-	due        time.Time // by the monotonic clock; zero: never
-	dueWall    time.Time // the same by the wall clock
-	notUntil   time.Time // back-off: no login starts before
-	passing    time.Time // until then refusals of the current token are passed on
-	failures   int       // since the last success
-	series     int       // of them, those in a row that back off alike
-	holds      int       // looks in a row that found another process logging in
-	sameness   int       // logins in a row that returned the value that was there
+	waiters    int32
+	keepers    int32 // pools in service that take no Params and have this instance
+	unsaved    int32 // saves that failed in a row
+	failures   int32 // since the last success
+	series     int32 // of them, those in a row that back off alike
+	holds      int32 // looks in a row that found another process logging in
+	sameness   int32 // logins in a row that returned the value that was there
+	asked      bool  // a child wants the next token
+	running    bool  // a login runs
+	admitted   bool  // the next login's unit of the login rate was taken
+	queued     bool  // waits for such a unit in the background
+	outdated   bool  // Renew was called: the next login does not wait until the token is due
+	renewing   bool  // the running login is the one that Renew asked for
+	saving     bool  // a save runs
+	superseded bool  // it is about a token that was in service before
+	rare       *rarities
+	lastLogin  moment        // when it started
+	due        moment        // 0: never
+	dueAfter   time.Duration // the same by the wall clock, from the token's issue; see dueWall
+	notUntil   moment        // back-off: no login starts before
 	lastErr    *FetchError
-	success    time.Time // of the last login, by the wall clock
-	storeKey   StoreKey  // the instance is listed for; zero: not yet
-	tokenKey   StoreKey  // of the token in service; zero: it is not to be stored
-	formerly   uint64    // number of the token in service before a store had it numbered anew; 0: none
-	stored     uint64    // generation that the store was last seen to hold for tokenKey
-	refusals   refusals
+	success    int64         // of the last login, by the wall clock in nanoseconds of Unix; 0: none
+	storeKey   *StoreKey     // the instance is listed for; nil: not yet
+	tokenKey   *StoreKey     // of the token in service; nil: it is not to be stored
+	stored     uint64        // generation that the store was last seen to hold for tokenKey
 	ownValue   secret.String // what a login of this process saved last
-	saveAt     time.Time     // the token in service is to be saved then; zero: it is saved
-	saving     bool          // a save runs
-	superseded bool          // it is about a token that was in service before
-	unsaved    int           // saves that failed in a row
-	lease      Lease         // kept until the token, which rotates, is saved; nil: none
+	saveAt     moment        // the token in service is to be saved then; 0: it is saved
 	wantedFrom int64         // a use since then, on used's clock, is a reason to log in
-	extended   time.Time     // last extension of the expiry by an offer
-	budgets    map[string]*budget
 }
 
 // refusedParent is a token of a parent that a login was refused with.
@@ -95,7 +85,6 @@ func newInstance(e *Engine, key identity, o *owner) *Instance {
 	in.owner.Store(o)
 	in.pins.Store(1)
 	in.used.Store(int64(time.Since(e.epoch)))
-	in.listed = in.used.Load()
 	return in
 }
 
@@ -189,8 +178,8 @@ func (in *Instance) await(ctx context.Context) (<-chan struct{}, error) {
 		return nil, ErrClosed
 	}
 	now := time.Now()
-	if soon := now.Add(heldRetry); in.holds > 0 && in.waiters == 0 && in.notUntil.After(soon) {
-		in.notUntil = soon // the looks are rare while nobody waits
+	if soon := now.Add(heldRetry); in.holds > 0 && in.waiters == 0 && in.notUntil > in.engine.moment(soon) {
+		in.notUntil = in.engine.moment(soon) // the looks are rare while nobody waits
 	}
 	at := in.nextAttempt(now)
 	if err := ctx.Err(); err != nil {
@@ -280,10 +269,10 @@ func (in *Instance) Status() InstanceStatus {
 	now := in.engine.now()
 	s := InstanceStatus{
 		Phase:       in.phase(now),
-		LastSuccess: in.success,
-		Failures:    in.failures,
-		Waiters:     in.waiters,
-		DueAt:       in.dueWall,
+		LastSuccess: in.lastSuccess(),
+		Failures:    int(in.failures),
+		Waiters:     int(in.waiters),
+		DueAt:       in.dueWall(),
 	}
 	if cur := in.cur.Load(); cur != nil {
 		s.Generation, s.IssuedAt, s.ExpiresAt = cur.token.Generation, cur.token.IssuedAt, cur.token.ExpiresAt
@@ -307,7 +296,7 @@ func (in *Instance) phase(now time.Time) Phase {
 		return Empty
 	case cur.token.ExpiredAt(now):
 		return Expired
-	case !in.dueWall.IsZero() && !now.Before(in.dueWall):
+	case in.dueAfter > 0 && !now.Before(in.dueWall()):
 		return Due
 	}
 	return Fresh
@@ -356,7 +345,7 @@ func (in *Instance) renewNow() (asked bool, err error) {
 	// With or without a number: an upstream that throttles asked for patience.
 	patient := in.lastErr != nil && (in.lastErr.Class == Throttled || in.lastErr.RetryAfter > 0)
 	switch {
-	case in.running, in.outdated && (patient || !in.notUntil.After(now)):
+	case in.running, in.outdated && (patient || in.notUntil <= in.engine.moment(now)):
 		return false, nil // there is nothing to be had that does not come by itself
 	case !in.budget(byHand).bucket.take(now):
 		return false, ErrTooOften

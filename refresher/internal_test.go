@@ -85,7 +85,7 @@ func FuzzBucket(f *testing.F) {
 
 func TestBudgetRemembersWhatItTook(t *testing.T) {
 	now := time.Now()
-	b := newBudget()
+	b := newBudget("r", nil)
 	for g := uint64(1); g <= 8; g++ {
 		b.spend(g, now.Add(time.Duration(g)*budgetEvery))
 	}
@@ -115,8 +115,9 @@ func TestBelievableDropsMonotonicReading(t *testing.T) {
 // The scheduler against a list: random sets, moves and removals.
 func TestScheduler(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	start := time.Now()
-	s := newScheduler()
+	e := New(Config{})
+	start := e.epoch
+	s := e.sched
 	all := make([]*Instance, 50)
 	want := map[*Instance]time.Time{}
 	for i := range all {
@@ -134,7 +135,7 @@ func TestScheduler(t *testing.T) {
 				earliest = false
 			}
 		}
-		s.set(in, at)
+		s.set(in, e.moment(at))
 		if delete(want, in); !at.IsZero() {
 			want[in] = at
 		}
@@ -147,18 +148,18 @@ func TestScheduler(t *testing.T) {
 		}
 		if r.IntN(4) == 0 {
 			now := start.Add(time.Duration(r.IntN(100)) * time.Second)
-			got, wait := s.pop(now, time.Hour)
+			got, wait := s.pop(e.moment(now), time.Hour)
 			checkPop(t, want, got, wait, now)
 			delete(want, got)
 		}
 	}
 	for in := range want {
-		if in.heapIndex == 0 {
+		if in.places[byWake] == 0 {
 			t.Error("an instance got lost")
 		}
 	}
-	if len(s.heap) != len(want) {
-		t.Errorf("%d instances in the heap, want %d", len(s.heap), len(want))
+	if len(s.heap.list) != len(want) {
+		t.Errorf("%d instances in the heap, want %d", len(s.heap.list), len(want))
 	}
 }
 
@@ -215,12 +216,12 @@ func TestNextAttemptOfUsable(t *testing.T) {
 func TestLookLaterKeepsPlan(t *testing.T) {
 	in := lone(t)
 	in.lookLater()
-	if wait := time.Until(in.wakeAt); wait > 0 {
+	if wait := time.Until(in.wakeAt()); wait > 0 {
 		t.Errorf("the next look is in %v, want now", wait)
 	}
 	in.used.Store(int64(-time.Hour))
 	in.lookLater()
-	if wait := time.Until(in.wakeAt); wait < 50*time.Second || wait > time.Minute {
+	if wait := time.Until(in.wakeAt()); wait < 50*time.Second || wait > time.Minute {
 		t.Errorf("the next look at an idle instance is in %v, want a minute", wait)
 	}
 }
@@ -229,7 +230,7 @@ func TestLookLaterKeepsPlan(t *testing.T) {
 // log in.
 func TestLookAtEvicted(t *testing.T) {
 	in := lone(t)
-	if got, _ := in.engine.sched.pop(time.Now(), time.Hour); got != in {
+	if got, _ := in.engine.sched.pop(in.engine.moment(time.Now()), time.Hour); got != in {
 		t.Fatal("the new instance is not to be looked at")
 	}
 	in.Release()
@@ -242,8 +243,8 @@ func TestLookAtEvicted(t *testing.T) {
 	in.look()
 	in.lookLater()
 	in.plan()
-	if in.running || in.heapIndex != 0 {
-		t.Errorf("an evicted instance goes on: running %v, in the heap %v", in.running, in.heapIndex != 0)
+	if in.running || in.places[byWake] != 0 {
+		t.Errorf("an evicted instance goes on: running %v, in the heap %v", in.running, in.places[byWake] != 0)
 	}
 	next, err := in.pool().Instance(Params{"u"})
 	if err != nil || next == in {

@@ -211,3 +211,21 @@ func TestLoginRateCountsLogins(t *testing.T) {
 		wantLimit(t, err, "logins_per_minute")
 	})
 }
+
+// Whoever finds no room for an instance takes no login from others.
+func TestNoRoomCostsNoLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool := keyed(t, rt.Start(t, refresher.Config{}), perUser(t, time.Hour), refresher.Limits{Max: 1, LoginsPerMinute: 2})
+		a, err := pool.Instance(refresher.Params{"a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rt.WantToken(t, a, "a#1")
+		for range 5 {
+			_, err := pool.Instance(refresher.Params{"b"})
+			wantLimit(t, err, "instances")
+		}
+		a.Release()
+		wantUse(t, pool, "b#1", "b")
+	})
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -85,7 +84,7 @@ func (o *outcome) release() {
 // the other tokens down with it.
 func (in *Instance) fetch(j job) (t Token, err error) {
 	in.mu.Lock()
-	in.logins.add(time.Now(), j.work.policy.MaxPerHour)
+	in.noteLogin(time.Now(), j.work.policy.MaxPerHour)
 	in.mu.Unlock()
 	parent, err := in.engine.loginContext(j.work.policy)
 	if err != nil {
@@ -116,10 +115,10 @@ func (in *Instance) succeed(got outcome) bool {
 		return false
 	}
 	now := time.Now()
-	repeated := in.repeat
-	in.repeat = nil
-	in.tokenKey, in.stored = got.key, got.stored
-	in.success = in.engine.now().Round(0)
+	repeated := in.repeated()
+	in.repeatWith(nil)
+	in.tokenKey, in.stored = in.keepKey(got.key), got.stored
+	in.success = in.engine.now().UnixNano()
 	if got.adopted && !in.always.Load() {
 		in.pool().logins.give()
 	}
@@ -130,7 +129,8 @@ func (in *Instance) succeed(got outcome) bool {
 	notUntil := in.noteSame(got.token, now)
 	formerly := in.formerNumber(got)
 	children := in.publish(got.token)
-	in.notUntil, in.formerly = notUntil, formerly
+	in.notUntil = notUntil
+	in.setFormerly(formerly)
 	in.forgetSave()
 	if got.unsaved || got.token.Generation != saved {
 		in.planSave(now, got.unsaved)
@@ -162,16 +162,16 @@ func (in *Instance) finish() {
 // when the policy says so, it backs off, and refusals of a value that is back
 // in service are passed on meanwhile. It is called with in.mu held, and returns
 // when the next login may start.
-func (in *Instance) noteSame(t Token, now time.Time) time.Time {
+func (in *Instance) noteSame(t Token, now time.Time) moment {
 	policy, cur := in.policy(), in.cur.Load()
 	if !policy.SameValueBacksOff || cur == nil || !cur.token.Value.Equal(t.Value) || policy.RenewsInPlace && cur.usable {
-		in.sameness, in.passing = 0, time.Time{}
-		return time.Time{}
+		in.forgetSame()
+		return 0
 	}
 	in.sameness++
-	until := now.Add(policy.Delay(in.sameness, nil, in.engine.rand()))
+	until := in.engine.moment(now.Add(policy.Delay(int(in.sameness), nil, in.engine.rand())))
 	if !cur.usable {
-		in.passing = until
+		in.rarely().passing = until
 	}
 	return until
 }
@@ -181,7 +181,7 @@ func (in *Instance) noteSame(t Token, now time.Time) time.Time {
 func (in *Instance) publish(t Token) []*Instance {
 	e := in.engine
 	t.memo = newMemo()
-	in.formerly = 0
+	in.setFormerly(0)
 	in.cur.Store(&current{token: t, usable: true})
 	in.setDue()
 	in.wantedFrom = int64(time.Since(e.epoch))
@@ -194,14 +194,14 @@ func (in *Instance) publish(t Token) []*Instance {
 // setDue works out when the current token is due, by the policy in service. It
 // is called with in.mu held.
 func (in *Instance) setDue() {
-	in.due, in.dueWall = time.Time{}, time.Time{}
+	in.due, in.dueAfter = 0, 0
 	cur := in.cur.Load()
 	if cur == nil {
 		return
 	}
 	if due := in.policy().Due(cur.token, in.engine.rand()); due > 0 {
-		in.dueWall = cur.token.IssuedAt.Add(due)
-		in.due = time.Now().Add(in.dueWall.Sub(in.engine.now().Round(0)))
+		in.dueAfter = due
+		in.due = in.engine.moment(time.Now().Add(in.dueWall().Sub(in.engine.now().Round(0))))
 	}
 }
 
@@ -219,7 +219,7 @@ func (in *Instance) fail(j job, got outcome) {
 	in.mu.Lock()
 	in.running = false
 	in.outdated = in.outdated || in.renewing
-	in.repeat = repeat
+	in.repeatWith(repeat)
 	if repeat == nil {
 		in.backOff(fetch, time.Now())
 	}
@@ -227,7 +227,7 @@ func (in *Instance) fail(j job, got outcome) {
 	in.plan()
 	ev := in.event(LoginFailed)
 	ev.Class, ev.Err, ev.Duration = fetch.Class, fetch, got.took
-	children := slices.Collect(maps.Keys(in.children))
+	children := in.listChildren()
 	in.mu.Unlock()
 
 	in.engine.observe(ev)
@@ -248,7 +248,7 @@ func (in *Instance) backOff(fetch *FetchError, now time.Time) {
 	in.series++
 	in.lastErr = fetch
 	in.asked, in.holds = false, 0
-	in.notUntil = now.Add(in.policy().Delay(in.series, fetch, in.engine.rand()))
+	in.notUntil = in.engine.moment(now.Add(in.policy().Delay(int(in.series), fetch, in.engine.rand())))
 	if in.cur.Load() == nil {
 		in.wantedFrom = int64(time.Since(in.engine.epoch))
 	}
@@ -280,7 +280,8 @@ func (in *Instance) awaitParents(j job) {
 // repeated: no parent was refused, not every refused one will be renewed, or
 // one is refused again although it was renewed.
 func (in *Instance) rejectParents(j job, fetch *FetchError) []refusedParent {
-	repeat := slices.Clone(in.repeat) // only the running login writes it
+	repeated := in.repeated() // only the running login writes it
+	repeat := slices.Clone(repeated)
 	renewing := len(fetch.Refused) > 0
 	for _, i := range fetch.Refused {
 		if i < 0 || i >= len(j.owner.parents) {
@@ -288,7 +289,7 @@ func (in *Instance) rejectParents(j job, fetch *FetchError) []refusedParent {
 			continue
 		}
 		parent, refused := j.owner.parents[i], j.input.Parents[i]
-		if slices.ContainsFunc(in.repeat, func(r refusedParent) bool { return r.parent == parent }) ||
+		if slices.ContainsFunc(repeated, func(r refusedParent) bool { return r.parent == parent }) ||
 			parent.Reject(refused, Cause{By: in.asCause(), Signal: exchange.SignalLogin}) == OverBudget {
 			renewing = false
 			continue
@@ -328,7 +329,7 @@ func (in *Instance) hold(wait time.Duration) {
 		in.holds = 0 // it is MinInterval that is waited for
 	}
 	spread := 0.8 + 0.4*unit(in.engine.rand())
-	in.notUntil = time.Now().Add(max(wait, time.Duration(spread*float64(retry))))
+	in.notUntil = in.engine.moment(time.Now().Add(max(wait, time.Duration(spread*float64(retry)))))
 	in.notify()
 	in.plan()
 }
@@ -347,7 +348,7 @@ func (in *Instance) event(kind EventKind) Event {
 	p := in.pool()
 	ev := Event{
 		Kind: kind, Credential: p.def.Credential, Token: p.def.Token,
-		Keyed: p.Keyed(), Failures: in.failures, DueAt: in.dueWall,
+		Keyed: p.Keyed(), Failures: int(in.failures), DueAt: in.dueWall(),
 	}
 	if cur := in.cur.Load(); cur != nil {
 		ev.Generation, ev.ExpiresAt = cur.token.Generation, cur.token.ExpiresAt

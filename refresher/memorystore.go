@@ -16,7 +16,8 @@ type MemoryStore struct {
 
 type memoryEntry struct {
 	stored Stored
-	lease  *memoryLease // the last one; nil: none yet
+	lease  *memoryLease // nil: nobody has it
+	epoch  uint64       // of the last lease; 0: none yet
 }
 
 type memoryWatcher struct{ changed func(StoreKey) }
@@ -52,7 +53,7 @@ func (s *MemoryStore) Save(_ context.Context, key StoreKey, guard Guard, t Token
 	s.mu.Lock()
 	e := s.entry(key)
 	switch {
-	case guard.Epoch != 0 && e.lease != nil && e.lease.epoch != guard.Epoch:
+	case guard.Epoch != 0 && e.epoch != 0 && e.epoch != guard.Epoch:
 		s.mu.Unlock()
 		return ErrHeld
 	case e.stored.Token.Generation != guard.Generation:
@@ -121,6 +122,7 @@ func (s *MemoryStore) Acquire(_ context.Context, key StoreKey, ttl time.Duration
 		return nil, ErrHeld
 	}
 	s.epoch++
+	e.epoch = s.epoch
 	e.lease = &memoryLease{store: s, key: key, epoch: s.epoch, until: now.Add(ttl)}
 	return e.lease, nil
 }
@@ -151,5 +153,7 @@ func (l *memoryLease) Extend(_ context.Context, ttl time.Duration) error {
 func (l *memoryLease) Release() {
 	l.store.mu.Lock()
 	defer l.store.mu.Unlock()
-	l.until = time.Time{} // nobody else's: every lease has its own
+	if e := l.store.entries[l.key]; e != nil && e.lease == l {
+		e.lease = nil
+	}
 }

@@ -81,7 +81,7 @@ func (e *Engine) watch() {
 // after what is found here.
 func (in *Instance) hear() {
 	in.mu.Lock()
-	got := outcome{key: in.storeKey}
+	got := outcome{key: in.storeKey.orZero()}
 	idle := in.gone() || !in.wanted()
 	in.mu.Unlock()
 	if idle || !in.load(in.engine.ctx, &got) {
@@ -96,8 +96,8 @@ func (in *Instance) hear() {
 // listAs has the instance hear of key, and no more of the one before.
 func (in *Instance) listAs(key StoreKey) {
 	in.mu.Lock()
-	old := in.storeKey
-	in.storeKey = key
+	old := in.storeKey.orZero()
+	in.storeKey = in.keepKey(key)
 	in.mu.Unlock()
 	if old == key {
 		return

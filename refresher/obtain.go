@@ -49,7 +49,7 @@ func (in *Instance) obtain(j job) (got outcome) {
 // acquire puts the lease into got. It reports false when nothing is to be done
 // without it.
 func (in *Instance) acquire(parent context.Context, j job, got *outcome) bool {
-	ctx, cancel := context.WithTimeout(parent, storeTimeout)
+	ctx, cancel := in.forStore(parent)
 	defer cancel()
 	lease, err := in.backing().Acquire(ctx, got.key, j.work.policy.leaseTime())
 	switch {
@@ -92,4 +92,13 @@ func (in *Instance) overtaken(j job, got *outcome) bool {
 	t, usable := in.peek()
 	got.held = usable && t.Generation > j.input.Previous.Generation
 	return got.held
+}
+
+// forStore returns the context for one operation of the store. The one in the
+// process does no I/O, and needs none of the timers that a login would start.
+func (in *Instance) forStore(parent context.Context) (context.Context, context.CancelFunc) {
+	if in.backing() == in.engine.local {
+		return parent, func() {}
+	}
+	return context.WithTimeout(parent, storeTimeout)
 }

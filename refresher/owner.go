@@ -1,7 +1,6 @@
 package refresher
 
 import (
-	"container/heap"
 	"sync/atomic"
 	"time"
 )
@@ -66,8 +65,10 @@ func (in *Instance) reconsider(before Policy) {
 	in.plan()
 }
 
-// abandoned is called once the instance is an orphan, with Engine.rooms held.
-func (in *Instance) abandoned() {
+// orphaned is called once the instance is an orphan, with Engine.rooms held.
+func (in *Instance) orphaned() {
+	in.leaveRoom()
+	in.enterRoom(&in.engine.orphans)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.leaveQueue()
@@ -140,18 +141,18 @@ func (in *Instance) unkeep() {
 	in.plan()
 }
 
-// enterRoom lists the instance in a heap of recency. It is called with
+// enterRoom lists the instance in a ranking by recency. It is called with
 // Engine.rooms held.
-func (in *Instance) enterRoom(room *recency) {
+func (in *Instance) enterRoom(room *ranking) {
 	in.room = room
-	heap.Push(room, in)
+	room.add(in, in.used.Load())
 }
 
-// leaveRoom takes the instance out of the heap it is in, if any. It is called
+// leaveRoom takes the instance out of the ranking it is in, if any. It is called
 // with Engine.rooms held.
 func (in *Instance) leaveRoom() {
 	if in.room != nil {
-		heap.Remove(in.room, in.place)
+		in.room.remove(int(in.places[byRecent]) - 1)
 		in.room = nil
 	}
 }

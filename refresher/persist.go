@@ -37,7 +37,7 @@ func (in *Instance) backing() Store {
 // good for something, or the same with a longer life, and reports whether it
 // did. got.stored says what the store holds in any case. It ends with parent.
 func (in *Instance) load(parent context.Context, got *outcome) bool {
-	ctx, cancel := context.WithTimeout(parent, storeTimeout)
+	ctx, cancel := in.forStore(parent)
 	defer cancel()
 	found, err := in.backing().Load(ctx, got.key)
 	t := found.Token
@@ -58,7 +58,7 @@ func (in *Instance) load(parent context.Context, got *outcome) bool {
 	}
 	in.mu.Lock()
 	newer := t.Generation > in.generation() || in.replaces(found, got.key)
-	refused := in.refusals.of(t)
+	refused := in.refused(t)
 	in.mu.Unlock()
 	got.unmarked = refused && !found.Rejected
 	switch {
@@ -86,7 +86,7 @@ func (in *Instance) putBack(found Stored, key StoreKey) {
 	cur := in.cur.Load()
 	_, usable := in.peek()
 	switch {
-	case in.tokenKey != key || found.Token.Generation >= in.stored || in.running || in.saving || !in.saveAt.IsZero():
+	case in.tokenKey.orZero() != key || found.Token.Generation >= in.stored || in.running || in.saving || in.saveAt != 0:
 		return // the store has not lost it, or it is about to be saved
 	case !usable && !cur.token.Lasting:
 		return
@@ -104,14 +104,14 @@ func (in *Instance) putBack(found Stored, key StoreKey) {
 // in.mu held.
 func (in *Instance) replaces(found Stored, key StoreKey) bool {
 	cur := in.cur.Load()
-	if cur == nil || found.Rejected || in.tokenKey != key || found.Token.Value.Equal(cur.token.Value) {
+	if cur == nil || found.Rejected || in.tokenKey.orZero() != key || found.Token.Value.Equal(cur.token.Value) {
 		return false
 	}
 	if found.Token.IssuedAt.After(cur.token.IssuedAt) {
 		return found.Token.Generation <= in.stored
 	}
 	_, usable := in.peek()
-	saved := in.saveAt.IsZero() && !in.saving // else the store holds less because it lacks this one
+	saved := in.saveAt == 0 && !in.saving // else the store holds less because it lacks this one
 	return !usable && saved && found.Token.Generation < in.stored
 }
 
@@ -229,7 +229,7 @@ func (in *Instance) adoptedSince(started time.Time, value secret.String) bool {
 // store saves t, also when the engine is ending: a token that was issued is not
 // thrown away.
 func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.engine.ctx), storeTimeout)
+	ctx, cancel := in.forStore(context.WithoutCancel(in.engine.ctx))
 	defer cancel()
 	return in.backing().Save(ctx, key, guard, t)
 }
@@ -237,7 +237,7 @@ func (in *Instance) store(key StoreKey, guard Guard, t Token) error {
 // tellRefused has the store know that the token that it holds was refused, so that
 // no other process uses it.
 func (in *Instance) tellRefused(key StoreKey, generation uint64) {
-	ctx, cancel := context.WithTimeout(in.engine.ctx, storeTimeout)
+	ctx, cancel := in.forStore(in.engine.ctx)
 	defer cancel()
 	if err := in.backing().Reject(ctx, key, generation); err != nil {
 		in.storeFailed("reject", err)
@@ -247,13 +247,13 @@ func (in *Instance) tellRefused(key StoreKey, generation uint64) {
 // planSave has the token in service saved: soon, or after a back-off when a
 // save just failed. It is called with in.mu held; in.plan must follow.
 func (in *Instance) planSave(now time.Time, failed bool) {
-	if in.tokenKey == (StoreKey{}) {
+	if in.tokenKey == nil {
 		return // it belongs to a secret that has changed
 	}
-	in.saveAt = now
+	in.saveAt = in.engine.moment(now)
 	if failed {
 		in.unsaved++
-		in.saveAt = now.Add(in.policy().saveDelay(in.unsaved, in.engine.rand()))
+		in.saveAt = in.engine.moment(now.Add(in.policy().saveDelay(int(in.unsaved), in.engine.rand())))
 	}
 }
 
@@ -261,16 +261,16 @@ func (in *Instance) planSave(now time.Time, failed bool) {
 // in its place is in the store already: saving that once more could undo what
 // others did to it since. It is called with in.mu held.
 func (in *Instance) forgetSave() {
-	in.saveAt, in.unsaved, in.superseded = time.Time{}, 0, in.saving
+	in.saveAt, in.unsaved, in.superseded = 0, 0, in.saving
 }
 
 // claimSave reports whether the caller is to save the token in service now. It
 // is called with in.mu held.
 func (in *Instance) claimSave(now time.Time) bool {
-	if in.saving || in.saveAt.IsZero() || in.saveAt.After(now) {
+	if in.saving || in.saveAt == 0 || in.saveAt > in.engine.moment(now) {
 		return false
 	}
-	in.saveAt, in.saving = time.Time{}, true
+	in.saveAt, in.saving = 0, true
 	return true
 }
 
@@ -278,7 +278,7 @@ func (in *Instance) claimSave(now time.Time) bool {
 // its own, without a lock.
 func (in *Instance) save() {
 	in.mu.Lock()
-	t, previous, key := in.cur.Load().token, in.stored, in.tokenKey
+	t, previous, key := in.cur.Load().token, in.stored, in.tokenKey.orZero()
 	in.mu.Unlock()
 	in.extendLease()
 	err := in.store(key, Guard{Generation: previous}, t)
@@ -311,7 +311,7 @@ func (in *Instance) renumber(t Token, got outcome) bool {
 		got.value.Equal(t.Value) || !got.issued.Before(t.IssuedAt) {
 		return false
 	}
-	in.formerly = t.Generation
+	in.setFormerly(t.Generation)
 	next := cur.token
 	next.Generation = got.stored + 1
 	in.cur.Store(&current{token: next, usable: cur.usable})
@@ -333,15 +333,15 @@ func (in *Instance) adoptStored(got outcome) {
 		in.admitted = false
 		in.pool().logins.give()
 	}
-	in.tokenKey, in.stored = got.key, got.stored
+	in.tokenKey, in.stored = in.keepKey(got.key), got.stored
 	in.forgetSave()
 	if got.token.Generation != stored {
 		in.planSave(time.Now(), false)
 	}
-	in.success = in.engine.now().Round(0)
+	in.success = in.engine.now().UnixNano()
 	formerly := in.formerNumber(got)
 	children := in.publish(got.token)
-	in.formerly = formerly
+	in.setFormerly(formerly)
 	ev := in.event(Adopted)
 	in.mu.Unlock()
 	in.engine.observe(ev)

@@ -1,35 +1,30 @@
 package refresher
 
-import (
-	"maps"
-	"slices"
-	"time"
-)
+import "time"
 
-// history remembers the starts of an instance's logins, as far back as the
-// policy asks.
-type history struct {
-	last   time.Time
-	starts []time.Time // within the last hour; kept only for MaxPerHour
-}
+// history is the starts of an instance's logins within the last hour. It is kept
+// only for MaxPerHour.
+type history []time.Time
 
-func (h *history) add(now time.Time, maxPerHour int) {
-	h.last = now
-	if maxPerHour > 0 {
-		h.starts = append(h.recent(now), now)
-	}
-}
-
-func (h *history) recent(now time.Time) []time.Time {
+func (h history) recent(now time.Time) history {
 	i := 0
-	for i < len(h.starts) && now.Sub(h.starts[i]) >= time.Hour {
+	for i < len(h) && now.Sub(h[i]) >= time.Hour {
 		i++
 	}
-	return h.starts[i:]
+	return h[i:]
+}
+
+// noteLogin notes the start of a login, as far as the policy asks. It is called
+// with in.mu held.
+func (in *Instance) noteLogin(now time.Time, maxPerHour int) {
+	in.lastLogin = in.engine.moment(now)
+	if maxPerHour > 0 {
+		in.rarely().starts = append(in.starts().recent(now), now)
+	}
 }
 
 // free returns the earliest start that MaxPerHour allows.
-func (h *history) free(now time.Time, maxPerHour int) time.Time {
+func (h history) free(now time.Time, maxPerHour int) time.Time {
 	recent := h.recent(now)
 	if maxPerHour <= 0 || len(recent) < maxPerHour {
 		return time.Time{}
@@ -43,12 +38,12 @@ func (h *history) free(now time.Time, maxPerHour int) time.Time {
 func (in *Instance) nextLogin(now time.Time) time.Time {
 	at := now
 	if _, usable := in.peek(); usable && !in.outdated {
-		if in.due.IsZero() {
+		if in.due == 0 {
 			return time.Time{}
 		}
 		// Whichever clock comes first: the wall clock may have been set.
-		if in.engine.now().Before(in.dueWall) {
-			at = in.due
+		if in.engine.now().Before(in.dueWall()) {
+			at = in.engine.time(in.due)
 		}
 	}
 	return later(at, in.held(now))
@@ -58,11 +53,11 @@ func (in *Instance) nextLogin(now time.Time) time.Time {
 // is called with in.mu held.
 func (in *Instance) held(now time.Time) time.Time {
 	at, policy := now, in.policy()
-	if in.repeat == nil && !in.logins.last.IsZero() {
-		at = later(at, in.logins.last.Add(policy.MinInterval))
+	if in.lastLogin != 0 && in.repeated() == nil {
+		at = later(at, in.engine.time(in.lastLogin).Add(policy.MinInterval))
 	}
-	at = later(later(at, in.notUntil), in.unsavedUntil(now))
-	return later(at, in.logins.free(now, policy.MaxPerHour))
+	at = later(later(at, in.engine.time(in.notUntil)), in.unsavedUntil(now))
+	return later(at, in.starts().free(now, policy.MaxPerHour))
 }
 
 func later(a, b time.Time) time.Time {
@@ -91,10 +86,11 @@ func (in *Instance) plan() {
 // setLook has the scheduler look at the instance at at (the zero time: never),
 // or when its token is to be saved. It is called with in.mu held.
 func (in *Instance) setLook(at time.Time) {
-	if !in.saving && !in.saveAt.IsZero() && (at.IsZero() || in.saveAt.Before(at)) {
-		at = in.saveAt
+	look := in.engine.moment(at)
+	if !in.saving && in.saveAt != 0 && (look == 0 || in.saveAt < look) {
+		look = in.saveAt
 	}
-	in.engine.sched.set(in, at)
+	in.engine.sched.set(in, look)
 }
 
 // idleAt returns when the instance will have been unused for too long.
@@ -213,7 +209,7 @@ func (in *Instance) prepare(now time.Time) (job, bool) {
 	for _, parent := range o.parents {
 		parent.pin() // they are pinned already, so none is gone
 	}
-	j := job{owner: o, work: o.pool.work.Load(), input: Input{Params: *o.params.Load(), Parents: tokens}, repeats: in.repeat != nil}
+	j := job{owner: o, work: o.pool.work.Load(), input: Input{Params: *o.params.Load(), Parents: tokens}, repeats: in.repeated() != nil}
 	j.input.Anew = in.renewing
 	if cur := in.cur.Load(); cur != nil {
 		j.input.Previous, j.input.Refused = cur.token, !cur.usable
@@ -259,23 +255,28 @@ func (in *Instance) waitAsChild(child *Instance) (Token, bool) {
 
 // adopt registers child. It is called with in.mu held.
 func (in *Instance) adopt(child *Instance) {
-	if in.children == nil {
-		in.children = map[*Instance]struct{}{}
+	r := in.rarely()
+	if r.children == nil {
+		r.children = map[*Instance]struct{}{}
 	}
-	in.children[child] = struct{}{}
+	r.children[child] = struct{}{}
 }
 
 func (in *Instance) forgetChild(child *Instance) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	delete(in.children, child)
+	if in.rare != nil {
+		delete(in.rare.children, child)
+	}
 }
 
 // takeChildren empties the set of children to be told. It is called with in.mu
 // held; tell them without.
 func (in *Instance) takeChildren() []*Instance {
-	children := slices.Collect(maps.Keys(in.children))
-	in.children = nil
+	children := in.listChildren()
+	if children != nil {
+		in.rare.children = nil
+	}
 	return children
 }
 
@@ -291,7 +292,7 @@ func (in *Instance) parentChanged() {
 // held.
 func (in *Instance) unblock() {
 	if in.lastErr == nil || in.lastErr.RetryAfter <= 0 {
-		in.notUntil = time.Time{}
+		in.notUntil = 0
 	}
 	in.plan()
 }
@@ -300,7 +301,7 @@ func (in *Instance) unblock() {
 func (in *Instance) parentFailed() {
 	in.mu.Lock()
 	in.notify()
-	children := slices.Collect(maps.Keys(in.children))
+	children := in.listChildren()
 	in.mu.Unlock()
 	for _, child := range children {
 		child.parentFailed()

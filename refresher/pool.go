@@ -29,7 +29,7 @@ type Pool struct {
 	logins limiter      // logins_per_minute
 	queue  atomic.Int64 // instances that wait for a unit of it in the background
 
-	recent recency // keyed instances while in service; under Engine.rooms
+	recent ranking // of keyed instances while in service, by their last use as far as it is known; under Engine.rooms
 }
 
 // work is what a reload may change of a token that stays the same. It is
@@ -47,7 +47,7 @@ func newWork(d Definition) *work {
 }
 
 func newPool(e *Engine, d Definition) *Pool {
-	p := &Pool{engine: e}
+	p := &Pool{engine: e, recent: ranking{kind: byRecent}}
 	p.work.Store(newWork(d))
 	d.Recipe, d.Source, d.Revoker, d.Policy, d.Limits = "", nil, nil, Policy{}, Limits{}
 	p.def = d
@@ -134,10 +134,13 @@ func (p *Pool) make(key identity, params Params) (*Instance, error) {
 // owner. Somebody else's instance of that key is returned instead if it came
 // first; owns says which.
 func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err error) {
-	evicted := 0
+	evicted, search, unit := 0, search{left: lookup}, false
 	p.engine.rooms.Lock()
 	defer func() {
 		p.engine.rooms.Unlock()
+		if unit {
+			p.logins.give() // it came to no login
+		}
 		for range evicted { // observers are called without a lock
 			p.observeEvicted()
 		}
@@ -147,9 +150,21 @@ func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err erro
 		if in != nil && !p.claims(in) {
 			return in, false, nil
 		}
-		n, err := p.makeRoom(in == nil)
+		if in == nil && p.Keyed() && !unit { // an orphan needs no login
+			if wait := p.takeLogin(); wait > 0 {
+				return nil, false, p.limited("logins_per_minute", wait)
+			}
+			unit = true
+		}
+		n, done, err := p.makeRoom(&search)
 		evicted += n
 		switch {
+		case !done: // others may have done anything meanwhile
+			if in != nil {
+				in.Release()
+			}
+			search.pause(p.engine)
+			continue
 		case err != nil && in != nil:
 			in.Release()
 			return nil, false, err
@@ -160,6 +175,7 @@ func (p *Pool) insert(key identity, o *owner) (in *Instance, owns bool, err erro
 			return in, true, nil
 		}
 		if in := p.place(newInstance(p.engine, key, o)); in != nil {
+			unit = false
 			return in, true, nil
 		}
 	}
@@ -174,9 +190,7 @@ func (p *Pool) place(in *Instance) *Instance {
 	if _, taken := p.engine.table.LoadOrStore(in.key, in); taken {
 		return nil
 	}
-	if p.Keyed() {
-		in.admitted = p.takeLogin() == 0 // makeRoom saw that there is a unit
-	}
+	in.admitted = p.Keyed() // insert took the unit
 	p.list(in)
 	in.plan()
 	return in
@@ -296,14 +310,23 @@ func (p *Pool) Status() PoolStatus {
 		Credential: p.def.Credential, Token: p.def.Token, Recipe: p.work.Load().recipe,
 		Keyed: p.Keyed(), Phases: map[Phase]int{},
 	}
+	if p.single != nil {
+		one := p.single.Status()
+		s.Single = &one
+	}
+	var phases [Blocked + 1]int
+	now := p.engine.now()
 	for _, in := range p.instances() {
-		one := in.Status()
+		in.mu.Lock()
+		phases[in.phase(now)]++
 		s.Instances++
-		s.Phases[one.Phase]++
-		s.Waiters += one.Waiters
-		s.Failures = max(s.Failures, one.Failures)
-		if p.single != nil {
-			s.Single = &one
+		s.Waiters += int(in.waiters)
+		s.Failures = max(s.Failures, int(in.failures))
+		in.mu.Unlock()
+	}
+	for phase, n := range phases {
+		if n > 0 {
+			s.Phases[Phase(phase)] = n
 		}
 	}
 	return s
@@ -313,9 +336,17 @@ func (p *Pool) instances() []*Instance {
 	if p.single != nil {
 		return []*Instance{p.single}
 	}
-	p.engine.rooms.Lock()
-	defer p.engine.rooms.Unlock()
-	return slices.Clone(p.recent)
+	e := p.engine
+	e.rooms.Lock()
+	n := len(p.recent.list)
+	e.rooms.Unlock()
+	list := make([]*Instance, 0, n+n/16) // without the lock
+	e.rooms.Lock()
+	defer e.rooms.Unlock()
+	for _, one := range p.recent.list {
+		list = append(list, one.in)
+	}
+	return list
 }
 
 // Retry has every login that failed tried again soon, because something has

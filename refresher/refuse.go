@@ -30,9 +30,9 @@ func (in *Instance) Reject(t Token, c Cause) Rejection {
 func (in *Instance) reject(t Token, c Cause, now time.Time) Rejection {
 	cur := in.cur.Load()
 	switch {
-	case cur == nil || !cur.usable || t.Generation != cur.token.Generation && (t.Generation != in.formerly || !t.sameAs(cur.token)):
+	case cur == nil || !cur.usable || t.Generation != cur.token.Generation && (t.Generation != in.formerly() || !t.sameAs(cur.token)):
 		return Stale
-	case now.Before(in.passing), in.logins.free(now, in.policy().MaxPerHour).After(now), in.unsaved > 0 && in.mustSave():
+	case in.engine.moment(now) < in.passing(), in.starts().free(now, in.policy().MaxPerHour).After(now), in.unsaved > 0 && in.mustSave():
 		return OverBudget
 	case !in.budget(c.By).spend(t.Generation, now):
 		return OverBudget
@@ -43,7 +43,7 @@ func (in *Instance) reject(t Token, c Cause, now time.Time) Rejection {
 
 // takeOut takes the refused token out of service. It is called with in.mu held.
 func (in *Instance) takeOut(cur *current) {
-	in.refusals.add(cur.token, in.engine.now())
+	in.rarely().refusals.add(cur.token, in.engine.now())
 	in.cur.Store(&current{token: cur.token, usable: false})
 	in.plan()
 }
@@ -76,15 +76,12 @@ func (r refusals) of(t Token) bool {
 }
 
 func (in *Instance) budget(by string) *budget {
-	b := in.budgets[by]
-	if b == nil {
-		if in.budgets == nil {
-			in.budgets = map[string]*budget{}
-		}
-		b = newBudget()
-		in.budgets[by] = b
+	if b := in.findBudget(by); b != nil {
+		return b
 	}
-	return b
+	r := in.rarely()
+	r.budgets = newBudget(by, r.budgets)
+	return r.budgets
 }
 
 // Accepted says that the replay of a request that was refused with the token
@@ -93,7 +90,7 @@ func (in *Instance) budget(by string) *budget {
 func (in *Instance) Accepted(refused Token, by string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if b := in.budgets[by]; b != nil {
+	if b := in.findBudget(by); b != nil {
 		b.refund(refused.Generation)
 	}
 }
@@ -118,11 +115,11 @@ func (in *Instance) Offer(used, renewed Token) bool {
 			in.mu.Unlock()
 			return false
 		}
-		in.extended = time.Now()
+		in.rarely().extended = in.engine.moment(time.Now())
 		renewed.Generation = cur.token.Generation
 	} else {
 		renewed.Generation = cur.token.Generation + 1
-		in.sameness, in.passing = 0, time.Time{} // they are about the old value
+		in.forgetSame() // it is about the old value
 	}
 	if renewed.Outputs == nil {
 		renewed.Outputs, renewed.Lasting = cur.token.Outputs, cur.token.Lasting
@@ -145,5 +142,6 @@ func (in *Instance) extends(cur *current, offered Token) bool {
 	if !cur.usable || old.IsZero() || (!offered.ExpiresAt.IsZero() && !offered.ExpiresAt.After(old)) {
 		return false
 	}
-	return in.extended.IsZero() || time.Since(in.extended) >= extendEvery
+	last := in.extended()
+	return last == 0 || time.Since(in.engine.time(last)) >= extendEvery
 }

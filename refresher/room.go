@@ -1,57 +1,112 @@
 package refresher
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
-// makeRoom sees to it that one more keyed instance fits: within the rate of
-// logins, and by evicting the least recently used instance that nobody needs.
-// It returns how many it evicted, and is called with Engine.rooms held. One that
-// is there already, an orphan, needs no login.
-func (p *Pool) makeRoom(login bool) (evicted int, err error) {
-	if !p.Keyed() {
-		return 0, nil
+// lookup bounds what is done at a time with Engine.rooms held: whoever wants to
+// look through more lets others have it in between.
+const lookup = 256
+
+// patience is after how many instances that were all used since they were ranked
+// the search ends with the least recently used of them: the caller waits for it.
+const patience = 4 * lookup
+
+// search is what a search for somebody to evict has come to.
+type search struct {
+	steps int       // instances looked at
+	left  int       // of them, before the lock is to be given back
+	best  *Instance // the least recently used of those that were used since they were ranked; nil: none
+	used  int64     // when
+}
+
+// step reports whether one more instance may be looked at.
+func (s *search) step() bool {
+	if s.left == 0 {
+		return false
 	}
-	if wait := p.logins.wait(time.Now()); login && wait > 0 {
-		return 0, p.limited("logins_per_minute", wait)
+	s.left--
+	s.steps++
+	return true
+}
+
+// pause gives the lock back for a moment, before the search goes on.
+func (s *search) pause(e *Engine) {
+	e.rooms.Unlock()
+	e.rooms.Lock()
+	s.left = lookup
+}
+
+// makeRoom sees to it that one more keyed instance fits, by evicting the least
+// recently used instance that nobody needs. It returns how many it evicted, and is
+// called with Engine.rooms held. It is not done when s has come to a pause; what
+// it did until then stays done.
+func (p *Pool) makeRoom(s *search) (evicted int, done bool, err error) {
+	if !p.Keyed() {
+		return 0, true, nil
 	}
 	// More than one has to go where a reload has made the room smaller.
-	for most := p.work.Load().limits.Max; len(p.recent) >= most; evicted++ {
-		if p.engine.evictOldest(&p.recent) == nil {
-			return evicted, p.limited("instances", time.Second)
+	for most := p.work.Load().limits.Max; len(p.recent.list) >= most; evicted++ {
+		switch in, done := p.engine.evictOldest(&p.recent, s); {
+		case !done:
+			return evicted, false, nil
+		case in == nil:
+			return evicted, true, p.limited("instances", time.Second)
 		}
 	}
-	return evicted, nil
+	return evicted, true, nil
 }
 
 func (p *Pool) limited(reason string, wait time.Duration) error {
 	return &LimitError{Credential: p.def.Credential, Token: p.def.Token, Reason: reason, RetryAfter: wait}
 }
 
+// saw notes that an instance was used since it was ranked. It returns whom to
+// evict if there were too many of those.
+func (s *search) saw(in *Instance, used int64) *Instance {
+	if s.best == nil || used < s.used {
+		s.best, s.used = in, used
+	}
+	if s.steps < patience {
+		return nil
+	}
+	best := s.best
+	s.best = nil
+	return best
+}
+
 // evictOldest evicts the least recently used instance without pins, waiters or
-// a running login, and returns it, or nil if there is none. The heap is brought up to date on the way, so that a use
-// costs nothing but noting its time. It is called with Engine.rooms held.
-func (e *Engine) evictOldest(room *recency) *Instance {
+// a running login, and returns it, or nil if there is none, or if s has come to a
+// pause: then it is not done. The ranking is brought up to date on the way, so that
+// a use costs nothing but noting its time. Where that is too much for one search,
+// so that another one goes on with it, it is one of those used least recently. It
+// is called with Engine.rooms held.
+func (e *Engine) evictOldest(room *ranking, s *search) (_ *Instance, done bool) {
 	now := int64(time.Since(e.epoch))
 	// Each instance is looked at twice at most: once to learn that it was used
 	// since it was listed, once to learn that somebody needs it now.
-	for step := range 2 * len(*room) {
-		in := (*room)[0]
-		used := in.used.Load()
+	for s.steps < 2*len(room.list) {
+		if !s.step() {
+			return nil, false
+		}
+		oldest := room.list[0]
+		used := oldest.in.used.Load()
 		switch {
-		case used > in.listed:
-			in.listed = used
-		case e.evict(in):
-			return in
+		case used > oldest.rank:
+			room.change(0, used)
+			// It may have gone elsewhere in a pause.
+			if best := s.saw(oldest.in, used); best != nil && best.room == room && e.evict(best) {
+				*s = search{left: s.left}
+				return best, true
+			}
+		case e.evict(oldest.in):
+			*s = search{left: s.left}
+			return oldest.in, true
 		default:
 			// In use at this moment. It goes behind all others, also behind
 			// those of the same time.
-			in.listed = max(in.listed, now) + 1 + int64(step)
+			room.change(0, max(oldest.rank, now)+int64(s.steps))
 		}
-		heap.Fix(room, 0)
 	}
-	return nil
+	return nil, true
 }
 
 // evictIdle evicts in if it is still unused since its deadline.
@@ -80,13 +135,13 @@ func (e *Engine) evict(in *Instance) bool {
 		return false
 	}
 	in.leaveQueue()
-	e.sched.set(in, time.Time{})
+	e.sched.set(in, 0)
 	in.leaveParents()
 	in.mu.Unlock()
 	e.table.CompareAndDelete(in.key, in)
 	in.leaveRoom()
 	release(in.owner.Load().parents)
-	in.unlist(in.storeKey)
+	in.unlist(in.storeKey.orZero())
 	return true
 }
 
@@ -135,31 +190,4 @@ func (in *Instance) leaveQueue() {
 		in.queued = false
 		in.pool().queue.Add(-1)
 	}
-}
-
-// recency is a heap of keyed instances by the time of their last use, as far
-// as it is known: a use does not move them.
-type recency []*Instance
-
-func (h recency) Len() int           { return len(h) }
-func (h recency) Less(i, j int) bool { return h[i].listed < h[j].listed }
-func (h recency) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-// Push implements [heap.Interface].
-func (h *recency) Push(x any) {
-	in := x.(*Instance)
-	in.place = len(*h)
-	*h = append(*h, in)
-}
-
-// Pop implements [heap.Interface].
-func (h *recency) Pop() any {
-	old := *h
-	in := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return in
 }

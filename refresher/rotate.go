@@ -61,7 +61,7 @@ func (e *Engine) loginContext(p Policy) (context.Context, error) {
 // mustSave reports whether the token in service must be saved before anything
 // else happens. It is called with in.mu held.
 func (in *Instance) mustSave() bool {
-	return (in.saving || !in.saveAt.IsZero()) && in.policy().Rotates
+	return (in.saving || in.saveAt != 0) && in.policy().Rotates
 }
 
 // unsavedUntil returns until when no login starts because the token in service
@@ -74,7 +74,7 @@ func (in *Instance) unsavedUntil(now time.Time) time.Time {
 	case in.saving:
 		return now.Add(storeTimeout)
 	}
-	return in.saveAt.Add(time.Nanosecond) // the look at saveAt saves
+	return in.engine.time(in.saveAt + 1) // the look at saveAt saves
 }
 
 // saveDelay returns the wait before the next attempt to save a token, after so
@@ -101,7 +101,7 @@ func (in *Instance) keepLease(got *outcome) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if got.unsaved && in.mustSave() {
-		in.lease, got.lease = got.lease, nil
+		in.rarely().lease, got.lease = got.lease, nil
 	}
 }
 
@@ -109,7 +109,7 @@ func (in *Instance) keepLease(got *outcome) {
 // that is lost changes nothing: the token has to be saved all the same.
 func (in *Instance) extendLease() {
 	in.mu.Lock()
-	kept, ttl := in.lease, in.policy().leaseTime()
+	kept, ttl := in.lease(), in.policy().leaseTime()
 	in.mu.Unlock()
 	if kept != nil {
 		in.extend(context.WithoutCancel(in.engine.ctx), kept, ttl)
@@ -158,8 +158,10 @@ func (in *Instance) extend(parent context.Context, l Lease, ttl time.Duration) b
 // releaseKept gives the kept lease back.
 func (in *Instance) releaseKept() {
 	in.mu.Lock()
-	kept := in.lease
-	in.lease = nil
+	kept := in.lease()
+	if kept != nil {
+		in.rare.lease = nil
+	}
 	in.mu.Unlock()
 	if kept != nil {
 		kept.Release()
@@ -175,7 +177,7 @@ func (e *Engine) saveRotated() {
 		in := v.(*Instance)
 		in.mu.Lock()
 		must := in.mustSave()
-		in.saveAt = time.Time{}
+		in.saveAt = 0
 		in.mu.Unlock()
 		if must {
 			slots <- struct{}{}

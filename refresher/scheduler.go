@@ -1,7 +1,6 @@
 package refresher
 
 import (
-	"container/heap"
 	"sync"
 	"time"
 )
@@ -13,14 +12,16 @@ type scheduler struct {
 	kick chan struct{} // holds one item when the head of the heap came earlier
 
 	mu   sync.Mutex
-	heap wakeHeap
+	heap ranking // by moments
 }
 
-func newScheduler() *scheduler { return &scheduler{kick: make(chan struct{}, 1)} }
+func newScheduler() *scheduler {
+	return &scheduler{kick: make(chan struct{}, 1), heap: ranking{kind: byWake}}
+}
 
-// set makes the instance's next look happen at at; the zero time: never. It
-// replaces what was set before.
-func (s *scheduler) set(in *Instance, at time.Time) {
+// set makes the instance's next look happen at at; 0: never. It replaces what
+// was set before.
+func (s *scheduler) set(in *Instance, at moment) {
 	s.mu.Lock()
 	earlier := s.place(in, at)
 	s.mu.Unlock()
@@ -33,58 +34,32 @@ func (s *scheduler) set(in *Instance, at time.Time) {
 }
 
 // place reports whether in became the head of the heap.
-func (s *scheduler) place(in *Instance, at time.Time) bool {
-	in.wakeAt = at
+func (s *scheduler) place(in *Instance, at moment) bool {
+	was := int(in.places[byWake])
 	switch {
-	case at.IsZero() && in.heapIndex == 0:
+	case at == 0 && was == 0:
 		return false
-	case at.IsZero():
-		heap.Remove(&s.heap, in.heapIndex-1)
+	case at == 0:
+		s.heap.remove(was - 1)
 		return false
-	case in.heapIndex == 0:
-		heap.Push(&s.heap, in)
+	case was == 0:
+		s.heap.add(in, int64(at))
 	default:
-		heap.Fix(&s.heap, in.heapIndex-1)
+		s.heap.change(was-1, int64(at))
 	}
-	return in.heapIndex == 1
+	return in.places[byWake] == 1
 }
 
 // pop removes one instance whose time has come and returns it, or else nil and
 // how long it is until the next one's, at most limit.
-func (s *scheduler) pop(now time.Time, limit time.Duration) (*Instance, time.Duration) {
+func (s *scheduler) pop(now moment, limit time.Duration) (*Instance, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.heap) == 0 {
+	if len(s.heap.list) == 0 {
 		return nil, limit
 	}
-	if wait := s.heap[0].wakeAt.Sub(now); wait > 0 {
+	if wait := time.Duration(s.heap.list[0].rank - int64(now)); wait > 0 {
 		return nil, min(wait, limit)
 	}
-	return heap.Pop(&s.heap).(*Instance), 0
-}
-
-// wakeHeap orders instances by wakeAt. Instance.heapIndex is the position plus
-// one, so that its zero value means: not in the heap.
-type wakeHeap []*Instance
-
-func (h wakeHeap) Len() int           { return len(h) }
-func (h wakeHeap) Less(i, j int) bool { return h[i].wakeAt.Before(h[j].wakeAt) }
-func (h wakeHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].heapIndex, h[j].heapIndex = i+1, j+1
-}
-
-func (h *wakeHeap) Push(x any) {
-	in := x.(*Instance)
-	*h = append(*h, in)
-	in.heapIndex = len(*h)
-}
-
-func (h *wakeHeap) Pop() any {
-	old := *h
-	in := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	in.heapIndex = 0
-	return in
+	return s.heap.remove(0), 0
 }
