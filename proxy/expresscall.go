@@ -221,11 +221,14 @@ func (c *call) express(e *expressConn) error {
 		if client == nil {
 			return c.sendAtLength(e)
 		}
-		if err := c.writeRequest(e); err != nil {
+		if err := c.takeFields(); err != nil {
 			return err
 		}
+		if c.writeRequest(e) != nil {
+			return internalError()
+		}
 		m := &e.message
-		m.Wire, m.Method, m.Now, m.HeaderTimeout = e.out, c.method, c.start, timeout
+		m.Method, m.Now, m.HeaderTimeout = c.method, c.start, timeout
 		if c.replays > 0 || c.session.waited() {
 			m.Now = time.Now()
 		}
@@ -335,6 +338,24 @@ func (c *call) sendAtLength(e *expressConn) error {
 		return err
 	}
 	return c.converse(c.ctx, ans)
+}
+
+// wire returns the bytes of the attempt under way. They are made once more if they
+// were let go.
+func (e *expressConn) wire() []byte {
+	if e.out == nil {
+		e.call.writeRequest(e) // went well before
+	}
+	return e.out
+}
+
+// sent lets go of what an answer can be waited for without: the buffer, unless there is
+// still something in it that was read.
+func (e *expressConn) sent() {
+	e.out = nil
+	if len(e.body) == 0 && e.r == e.w {
+		e.release()
+	}
 }
 
 // interim passes an interim answer on.

@@ -73,7 +73,7 @@ func newExpressConn(x *Express, c net.Conn) *expressConn {
 			e.in = raw // only writes are bounded by boundConn
 		}
 	}
-	e.message.OnInterim = e.interim
+	e.message.Wire, e.message.Sent, e.message.OnInterim = e.wire, e.sent, e.interim
 	return e
 }
 
@@ -222,7 +222,12 @@ func (e *expressConn) release() {
 }
 
 // room returns the half of the buffer for what is written.
-func (e *expressConn) room() []byte { return e.area[len(e.area)/2:][:0] }
+func (e *expressConn) room() []byte {
+	if e.area == nil {
+		e.buf = e.Get()
+	}
+	return e.area[len(e.area)/2:][:0]
+}
 
 // readHead reads the rest of a head. n is where it ends; 0: it is too long for the
 // express lane.

@@ -9,19 +9,16 @@ import (
 	"attache/internal/http1"
 )
 
-// writeRequest makes the bytes of the next attempt in out: what [call.request] and
-// package http1 make of it on the standard lane. Errors are *answer.
+// writeRequest makes the bytes of the attempt under way in out: what [call.request]
+// and package http1 make of it on the standard lane.
 func (c *call) writeRequest(e *expressConn) error {
-	if err := c.takeFields(); err != nil {
-		return err
-	}
 	target := http1.Target{Path: c.path, Query: c.outgoingQuery(), HasQuery: c.forceQuery}
 	out, err := http1.AppendHead(e.room(), c.method, target, c.up.host)
 	if err == nil {
 		out, err = c.appendFields(out, &e.head.Fields)
 	}
 	if err != nil {
-		return internalError()
+		return err
 	}
 	switch n := len(e.body); {
 	case n > 0:

@@ -17,8 +17,11 @@ const patience = 200 * time.Millisecond
 
 // Message is a request whose bytes are at hand.
 type Message struct {
-	// Wire is the head, as [AppendHead] and [AppendField] make it, and the body.
-	Wire   []byte
+	// Wire returns the head, as [AppendHead] and [AppendField] make it, and the body.
+	// It is called for each connection that the message is sent on. Sent says that
+	// the bytes it returned last are written, and no longer needed.
+	Wire   func() []byte
+	Sent   func()
 	Method string
 	// Now is about the time when it is sent.
 	Now time.Time
@@ -44,6 +47,7 @@ type Trip struct {
 	ctx      context.Context
 	message  *Message
 	method   string
+	length   int    // of what is written
 	text     string // the answer's head
 	line     statusLine
 	end      framing
@@ -109,7 +113,7 @@ func (t *Trip) on(conn *conn) *failure {
 	conn.r, conn.w, conn.heard, conn.headCame = 0, 0, false, false
 	t.setDeadline()
 	wrote, err := t.exchange()
-	whole := wrote == len(t.message.Wire)
+	whole := wrote == t.length
 	switch {
 	case err == nil:
 	case wrote == 0:
@@ -139,7 +143,9 @@ func (t *Trip) exchange() (wrote int, err error) {
 	if looks := c.socket != nil && !c.secure; !looks && c.reused && !c.alive() {
 		return 0, rawio.ErrStale
 	}
-	wrote, c.buf, c.w, err = rawio.Exchange(c.Conn, t.message.Wire, c.buffers)
+	wire := t.message.Wire()
+	t.length = len(wire)
+	wrote, c.buf, c.w, err = rawio.Exchange(c.Conn, wire, t.message.Sent, c.buffers)
 	c.heard = c.w > 0
 	return wrote, err
 }

@@ -69,10 +69,10 @@ func (c *Conn) read(from Buffers) ([]byte, int, error) {
 	return c.run()
 }
 
-func (c *Conn) exchange(out []byte, from Buffers) (wrote int, buf []byte, n int, err error) {
+func (c *Conn) exchange(out []byte, sent func(), from Buffers) (wrote int, buf []byte, n int, err error) {
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
-	c.in.from, c.in.request = from, out
+	c.in.from, c.in.request, c.in.sent = from, out, sent
 	buf, n, err = c.run()
 	return c.in.wrote, buf, n, err
 }
@@ -83,7 +83,7 @@ func (c *Conn) run() (buf []byte, n int, err error) {
 	in.n, in.wrote, in.err = 0, 0, nil
 	waited := c.raw.Read(in.step)
 	buf, n, err = in.buf, in.n, in.err
-	in.buf, in.from, in.request = nil, nil, nil
+	in.buf, in.from, in.request, in.sent = nil, nil, nil, nil
 	switch {
 	case waited != nil: // closed, or its deadline is over
 		return nil, 0, c.opError("read", cause(waited))
@@ -119,6 +119,7 @@ type input struct {
 	buf     []byte                       // where to; nil: from lends it
 	from    Buffers
 	request []byte // to be written first; nil: nothing is
+	sent    func() // called once that is written
 
 	n, wrote int
 	err      error
@@ -185,6 +186,9 @@ func (in *input) send(fd uintptr) (done bool) {
 	}
 	whole := in.wrote == len(in.request)
 	in.request = nil
+	if whole {
+		in.sent()
+	}
 	return !whole
 }
 

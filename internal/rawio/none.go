@@ -12,7 +12,7 @@ func Wrap(c net.Conn) net.Conn { return c }
 
 func (c *Conn) read(Buffers) ([]byte, int, error) { return nil, 0, net.ErrClosed }
 
-func (c *Conn) exchange([]byte, Buffers) (int, []byte, int, error) {
+func (c *Conn) exchange([]byte, func(), Buffers) (int, []byte, int, error) {
 	return 0, nil, 0, net.ErrClosed
 }
 

@@ -49,10 +49,12 @@ func Read(c net.Conn, from Buffers) (buf []byte, n int, err error) {
 // takes a buffer then. If something came before it was asked for, it writes
 // nothing and returns [ErrStale]; on connections that are none of [Wrap] nobody
 // looks. wrote is how much of out was written, also if err is about reading:
-// errors say no more than that. It is for the one goroutine that uses c.
-func Exchange(c net.Conn, out []byte, from Buffers) (wrote int, buf []byte, n int, err error) {
+// errors say no more than that. sent is called once out is written and before
+// anything is waited for: out is no longer used then. It is for the one goroutine
+// that uses c.
+func Exchange(c net.Conn, out []byte, sent func(), from Buffers) (wrote int, buf []byte, n int, err error) {
 	if raw, ok := c.(*Conn); ok {
-		wrote, buf, n, err = raw.exchange(out, from)
+		wrote, buf, n, err = raw.exchange(out, sent, from)
 		if err != nil || n > 0 {
 			return wrote, buf, n, err
 		}
@@ -62,6 +64,7 @@ func Exchange(c net.Conn, out []byte, from Buffers) (wrote int, buf []byte, n in
 		if wrote += m; err != nil {
 			return wrote, nil, 0, err
 		}
+		sent()
 	}
 	buf, n, err = Read(c, from)
 	return wrote, buf, n, err
