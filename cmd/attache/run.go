@@ -42,6 +42,7 @@ leaves the configuration before in service, and the log says why.`,
 		level.Set(cfg.Log.Level)
 		log := app.NewLogger(cfg.Log.Format, level, cmd.ErrOrStderr())
 		limitMemory(log)
+		limitGarbage(os.Getenv("GOGC"))
 		a, err := app.New(app.Options{
 			Config: cfg, Files: &files, Log: log, Level: level, Version: v, Revision: r,
 			Load: func(files *watch.Files) (*config.Config, error) { return config.LoadAnew(*file, files) },
@@ -68,6 +69,16 @@ func reloadOn(ctx context.Context, incoming <-chan os.Signal, a *app.App) {
 		case <-incoming:
 			_ = a.Reload(ctx, "SIGHUP")
 		}
+	}
+}
+
+// limitGarbage has garbage collected before it is half as much as what is in use,
+// instead of as much, unless environment, the value of GOGC, says otherwise. Requests
+// leave little garbage, so that collecting it twice as often costs hardly any CPU time,
+// while every pod of a sidecar pays for its memory.
+func limitGarbage(environment string) {
+	if environment == "" {
+		debug.SetGCPercent(50)
 	}
 }
 
