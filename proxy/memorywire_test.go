@@ -126,15 +126,7 @@ func newWire(tb testing.TB, plan Plan) *wire {
 	w.handler = p
 	l := &memoryListener{conns: w.conns, shut: make(chan struct{})}
 	s := &http.Server{Handler: p, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0)}
-	if standardLane() {
-		go s.Serve(l)
-		tb.Cleanup(func() { s.Close() })
-		return w
-	}
-	x := NewExpress(roomy, s, nil, nil)
-	x.Show(&Front{Proxy: p})
-	go x.Serve(l)
-	tb.Cleanup(func() { x.Close() })
+	tb.Cleanup(onLane(roomy, l, s, p).close)
 	return w
 }
 
