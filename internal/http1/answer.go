@@ -16,9 +16,7 @@ type answer struct {
 // begin fills the answer from its head (RFC 9112 section 6.3).
 func (a *answer) begin(h head, method string) error {
 	a.body.up.allow(false) // that waits for leave no longer needs to
-	if err := a.body.conn.gotHead(); err != nil {
-		return err
-	}
+	a.body.conn.gotHead()
 	a.res = http.Response{
 		Status: h.text, StatusCode: h.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h.header,
 		Body: http.NoBody, Close: h.old || closes(h.header["Connection"]),
