@@ -20,7 +20,7 @@ type Message struct {
 	// Wire is the head, as [AppendHead] and [AppendField] make it, and the body.
 	Wire   []byte
 	Method string
-	// Now is about the time when it is sent.
+	// Now is about the time when it is sent. Send sets it anew where it had to connect.
 	Now time.Time
 	// HeaderTimeout and OnInterim are as in [Options].
 	HeaderTimeout time.Duration
@@ -78,6 +78,7 @@ func (c *Client) Send(ctx context.Context, t *Trip, m *Message) error {
 	if err != nil {
 		return err
 	}
+	m.Now = time.Now() // connecting may have taken any time
 	if failed = t.on(conn); failed != nil {
 		return failed.cause(ctx)
 	}
@@ -109,6 +110,9 @@ func (t *Trip) on(conn *conn) *failure {
 	conn.r, conn.w, conn.heard, conn.headCame = 0, 0, false, false
 	t.setDeadline()
 	wrote, err := t.exchange()
+	if wrote == 0 && t.goesOn(err) { // the deadline was over before anything was sent
+		wrote, err = t.exchange()
+	}
 	whole := wrote == len(t.message.Wire)
 	switch {
 	case err == nil:
