@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -39,6 +40,10 @@ func (e *expressConn) request() expressNext {
 	if e.writer != nil {
 		unread = e.writer.finish()
 		e.writer = nil
+	}
+	if e.cancel != nil {
+		e.cancel()
+		e.cancel = nil
 	}
 	e.head.Fields.Clear() // a connection may be idle for long, and these are the client's secrets
 	e.cookies, e.traces = nil, nil
@@ -204,13 +209,14 @@ func (c *call) express(e *expressConn) error {
 		if c.replays > 0 || c.session.waited() {
 			m.Now = time.Now()
 		}
+		began := m.Now // Send moves it if it has to connect
 		err := client.Send(c.ctx, &e.trip, m)
 		if chosen, ok := errors.AsType[*choseHTTP2](err); ok {
 			c.route.Transport.(*Transport).chose(chosen)
 			return c.sendAtLength(e)
 		}
 		now := time.Now()
-		if err := c.sent(c.ctx, now.Sub(m.Now), err); err != nil {
+		if err := c.sent(c.ctx, now.Sub(began), err); err != nil {
 			return err
 		}
 		again, plain, err := c.judgeExpress(e)
@@ -295,6 +301,7 @@ func (c *call) enlarge(e *expressConn) {
 		return
 	}
 	c.r = e.httpRequest()
+	c.ctx = c.r.Context()
 	c.w = e.newWriter()
 	if len(e.body) > 0 && c.route != nil {
 		c.r.ContentLength = int64(len(e.body))
@@ -365,5 +372,8 @@ func (e *expressConn) httpRequest() *http.Request {
 		Method: h.Method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h.Fields.Header(), Body: http.NoBody,
 		Host: h.Host, RemoteAddr: e.conn.RemoteAddr().String(), RequestURI: h.Target, TLS: e.tls,
 	}
-	return r.WithContext(e.ctx)
+	// What net/http's transports hold for a request they hold until its context ends.
+	ctx, cancel := context.WithCancel(e.ctx)
+	e.cancel = cancel
+	return r.WithContext(ctx)
 }
