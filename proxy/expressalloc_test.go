@@ -113,4 +113,3 @@ func BenchmarkExpress(b *testing.B) {
 		exchange()
 	}
 }
-

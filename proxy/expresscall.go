@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -331,7 +332,7 @@ func (e *expressConn) serveAtLength() {
 	var body *http1.RequestBody
 	r := e.httpRequest()
 	if e.head.Length != 0 {
-		body = http1.NewRequestBody(e.in, e.buf[e.r:e.w], e.head.Length, e.bodyEnded)
+		body = http1.NewRequestBody(&bodySource{e.in, e.ctx}, e.buf[e.r:e.w], e.head.Length, e.bodyEnded)
 		r.Body, r.ContentLength = body, e.head.Length
 		if e.head.Length < 0 {
 			r.TransferEncoding = []string{"chunked"}
@@ -350,6 +351,22 @@ func (e *expressConn) serveAtLength() {
 	}()
 	e.answers.handler.ServeHTTP(w, r)
 	e.now = time.Now()
+}
+
+// bodySource is a connection from which a body is read. Where that fails, the client
+// has left, or is to be given up.
+type bodySource struct {
+	net.Conn
+	ctx *watchedContext
+}
+
+// Read implements [io.Reader].
+func (s *bodySource) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if err != nil {
+		s.ctx.end()
+	}
+	return n, err
 }
 
 // bodyEnded takes what was read of the connection beyond a request's body.

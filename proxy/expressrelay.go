@@ -178,7 +178,7 @@ func (c *call) appendAnswer(out []byte, e *expressConn, now time.Time) []byte {
 				continue
 			}
 		case "Date":
-			dated = true
+			dated = !c.hidden(name)
 		case "Set-Cookie", "Location", "Content-Location", "Proxy-Status":
 			if !c.hidden(name) {
 				out = c.appendPassed(out, name, value)

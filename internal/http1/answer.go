@@ -122,11 +122,13 @@ type answerBody struct {
 	kind    int
 	state   atomic.Int32
 
-	left    int64 // of the body, or of the chunk
-	part    int   // of a chunked body: what comes next
-	excess  int64 // bytes that framed chunks and hold no data
-	err     error // how reading ended
-	trailer *http.Header
+	left   int64 // of the body, or of the chunk
+	part   int   // of a chunked body: what comes next
+	excess int64 // bytes that framed chunks and hold no data
+
+	ofRequest bool  // it is that of a request
+	err       error // how reading ended
+	trailer   *http.Header
 }
 
 // Read implements [io.Reader]. Its last bytes come with io.EOF.
