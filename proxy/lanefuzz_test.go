@@ -107,6 +107,7 @@ func runLane(t *testing.T, standard bool, s laneSetup, in []byte, up *laneUpstre
 			l.express.Show(&front)
 		}
 		conn := newScriptConn(in)
+		conn.patience = 10 * time.Minute
 		listener.conns <- conn
 		<-conn.gone
 		l.close()
