@@ -23,6 +23,8 @@ type lanePair struct {
 	in    *memoryListener
 	up    *pipes
 	rt    *Transport
+
+	counts *counters
 }
 
 // newLanePair starts a proxy within b in front of up.
@@ -35,7 +37,8 @@ func newLanePair(t *testing.T, b Bounds, plan Plan, slots []Slot, up func(net.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.proxy = newProxy(t, plan, p.rt, slots, append([]func(*Route){func(r *Route) { r.Upstream = mustURL(t, "http://up.example") }}, change...)...)
+	p.counts = &counters{}
+	p.proxy = newProxyWithMetrics(t, plan, p.rt, slots, p.counts, append([]func(*Route){func(r *Route) { r.Upstream = mustURL(t, "http://up.example") }}, change...)...)
 	p.lane = onLane(b, b.Listener(p.in), b.Server(p.proxy), p.proxy)
 	t.Cleanup(func() {
 		p.lane.close()
