@@ -50,6 +50,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 type memoryListener struct {
 	conns chan net.Conn
 	shut  chan struct{}
+	once  sync.Once
 }
 
 func (l *memoryListener) Accept() (net.Conn, error) {
@@ -62,7 +63,7 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 }
 
 func (l *memoryListener) Close() error {
-	close(l.shut)
+	l.once.Do(func() { close(l.shut) })
 	return nil
 }
 
@@ -78,9 +79,8 @@ func TestClientThatStopsSending(t *testing.T) {
 			return nil, errors.New("down")
 		})
 		l := &memoryListener{conns: make(chan net.Conn), shut: make(chan struct{})}
-		s := &http.Server{Handler: newProxy(t, &testPlan{}, rt, nil)}
-		var serving sync.WaitGroup
-		serving.Go(func() { s.Serve(l) })
+		p := newProxy(t, &testPlan{}, rt, nil)
+		s := onLane(roomy, l, &http.Server{Handler: p}, p)
 		conn, server := net.Pipe()
 		l.conns <- server
 		start := time.Now()
@@ -97,8 +97,7 @@ func TestClientThatStopsSending(t *testing.T) {
 			t.Errorf("the connection ends with %v after %v", err, time.Since(start))
 		}
 		conn.Close()
-		s.Close()
-		serving.Wait()
+		s.close()
 	})
 }
 
@@ -111,7 +110,7 @@ func TestClientThatStopsSendingWhileItIsRead(t *testing.T) {
 		go io.Copy(io.Discard, r.Body) // as a transport does until it notices
 		return respond(400, "enough"), nil
 	})
-	s := serve(t, newProxy(t, &testPlan{}, rt, nil), false)
+	s := frontServer(t, newProxy(t, &testPlan{}, rt, nil), false)
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

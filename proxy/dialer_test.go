@@ -199,7 +199,7 @@ func TestWebSocketNeedsHTTP1(t *testing.T) {
 		io.Copy(conn, rw)
 	}))
 	rt := up.transport(t, "auto")
-	s := serve(t, newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = mustURL(t, up.URL) }), false)
+	s := frontServer(t, newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = mustURL(t, up.URL) }), false)
 	for range 2 { // before and after the upstream chose HTTP/2
 		conn := dialServer(t, s)
 		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -42,6 +44,10 @@ func (e *expressConn) request() expressNext {
 	if e.writer != nil {
 		unread = e.writer.finish()
 		e.writer = nil
+	}
+	if e.cancel != nil {
+		e.cancel()
+		e.cancel = nil
 	}
 	e.head.Fields.Clear() // a connection may be idle for long, and these are the client's secrets
 	e.cookies, e.traces = nil, nil
@@ -232,13 +238,14 @@ func (c *call) express(e *expressConn) error {
 		if c.replays > 0 || c.session.waited() {
 			m.Now = time.Now()
 		}
+		began := m.Now // Send moves it if it has to connect
 		err := client.Send(c.ctx, &e.trip, m)
 		if chosen, ok := errors.AsType[*choseHTTP2](err); ok {
 			c.route.Transport.(*Transport).chose(chosen)
 			return c.sendAtLength(e)
 		}
 		now := time.Now()
-		if err := c.sent(c.ctx, now.Sub(m.Now), err); err != nil {
+		if err := c.sent(c.ctx, now.Sub(began), err); err != nil {
 			return err
 		}
 		again, plain, err := c.judgeExpress(e)
@@ -323,6 +330,7 @@ func (c *call) enlarge(e *expressConn) {
 		return
 	}
 	c.r = e.httpRequest()
+	c.ctx = c.r.Context()
 	c.w = e.newWriter()
 	if len(e.body) > 0 && c.route != nil {
 		c.r.ContentLength = int64(len(e.body))
@@ -370,7 +378,7 @@ func (e *expressConn) serveAtLength() {
 	var body *http1.RequestBody
 	r := e.httpRequest()
 	if e.head.Length != 0 {
-		body = http1.NewRequestBody(e.in, e.buf[e.r:e.w], e.head.Length, e.bodyEnded)
+		body = http1.NewRequestBody(&bodySource{e.in, e.ctx}, e.buf[e.r:e.w], e.head.Length, e.bodyEnded)
 		r.Body, r.ContentLength = body, e.head.Length
 		if e.head.Length < 0 {
 			r.TransferEncoding = []string{"chunked"}
@@ -389,6 +397,22 @@ func (e *expressConn) serveAtLength() {
 	}()
 	e.answers.handler.ServeHTTP(w, r)
 	e.now = time.Now()
+}
+
+// bodySource is a connection from which a body is read. Where that fails, the client
+// has left, or is to be given up.
+type bodySource struct {
+	net.Conn
+	ctx *watchedContext
+}
+
+// Read implements [io.Reader].
+func (s *bodySource) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if err != nil {
+		s.ctx.end()
+	}
+	return n, err
 }
 
 // bodyEnded takes what was read of the connection beyond a request's body.
@@ -411,5 +435,8 @@ func (e *expressConn) httpRequest() *http.Request {
 		Method: h.Method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h.Fields.Header(), Body: http.NoBody,
 		Host: h.Host, RemoteAddr: e.conn.RemoteAddr().String(), RequestURI: h.Target, TLS: e.tls,
 	}
-	return r.WithContext(e.ctx)
+	// What net/http's transports hold for a request they hold until its context ends.
+	ctx, cancel := context.WithCancel(e.ctx)
+	e.cancel = cancel
+	return r.WithContext(ctx)
 }

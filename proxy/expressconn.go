@@ -48,6 +48,7 @@ type expressConn struct {
 	call    call
 	now     time.Time      // when the request before ended
 	writer  *expressWriter // nil: it was not needed
+	cancel  func()         // ends the context of a request of net/http's kind; nil: there is none
 	pending []byte         // was read beyond a body
 	keep    bool           // the connection serves another request
 }

@@ -115,7 +115,10 @@ func (c *call) relayExpress(e *expressConn, now time.Time) {
 func (c *call) copyExpress(e *expressConn, out []byte) error {
 	t := &e.trip
 	for t.Left() > 0 {
-		p, err := t.Next()
+		p, sent, err := c.nextExpress(e, out)
+		if sent {
+			out = out[:0]
+		}
 		if err != nil {
 			e.conn.Write(out)
 			return err
@@ -137,6 +140,27 @@ func (c *call) copyExpress(e *expressConn, out []byte) error {
 	return nil
 }
 
+// nextExpress returns the next bytes of the body. Where a head waits for the first of
+// them it is sent alone after a while, as by [call.firstRead].
+func (c *call) nextExpress(e *expressConn, head []byte) (p []byte, sent bool, err error) {
+	t := &e.trip
+	if len(head) == 0 || len(t.Here()) > 0 {
+		p, err = t.Next()
+		return p, false, err
+	}
+	var failed error
+	g := newGate(headDelay, func() { _, failed = e.conn.Write(head) })
+	defer g.stop()
+	if g.enter() {
+		p, err = t.Next()
+		sent = g.leave()
+	}
+	if failed != nil {
+		err = failed
+	}
+	return p, sent, err
+}
+
 // appendAnswer appends the head of an answer: what [call.copyHead] and net/http's
 // server make of it on the standard lane.
 func (c *call) appendAnswer(out []byte, e *expressConn, now time.Time) []byte {
@@ -152,7 +176,7 @@ func (c *call) appendAnswer(out []byte, e *expressConn, now time.Time) []byte {
 				continue
 			}
 		case "Date":
-			dated = true
+			dated = !c.hidden(name)
 		case "Set-Cookie", "Location", "Content-Location", "Proxy-Status":
 			if !c.hidden(name) {
 				out = c.appendPassed(out, name, value)

@@ -233,6 +233,9 @@ func (w *expressWriter) abort() {
 // that nobody has read.
 func (w *expressWriter) finish() (unread bool) {
 	unread = w.body != nil && !w.body.Ended()
+	if unread {
+		w.e.keep = false // the client learns it if the head has not left yet
+	}
 	if !w.done {
 		w.begin(true)
 		if w.chunks {
@@ -245,7 +248,7 @@ func (w *expressWriter) finish() (unread bool) {
 	if w.out != nil {
 		w.e.x.buffers.Put(w.out[:bufferSize])
 	}
-	if w.err != nil || unread || w.left > 0 && !w.none {
+	if w.err != nil || w.left > 0 && !w.none {
 		w.e.keep = false
 	}
 	w.e.setDeadline(time.Time{}) // handlers may have left one

@@ -17,7 +17,7 @@ import (
 // proxy to up.
 type leavingServer struct {
 	leaving *Leaving
-	server  *http.Server
+	lane    *lane
 	dial    dialFunc
 	dialled atomic.Int64
 }
@@ -29,9 +29,13 @@ func newLeavingServer(t *testing.T, up http.Handler) *leavingServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(rt.Close)
-	s := &leavingServer{leaving: NewLeaving(newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = mustURL(t, "http://up.example") }))}
-	s.server = Bounds{Connections: 100, Header: 8 << 10, HeaderTimeout: time.Second, Idle: time.Hour, Stall: time.Hour}.Server(s.leaving)
-	dial := serveMemory(t, s.server)
+	p := newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = mustURL(t, "http://up.example") })
+	s := &leavingServer{leaving: NewLeaving(p)}
+	b := Bounds{Connections: 100, Header: 8 << 10, HeaderTimeout: time.Second, Idle: time.Hour, Stall: time.Hour}
+	in := &memoryListener{conns: make(chan net.Conn), shut: make(chan struct{})}
+	s.lane = onLane(b, b.Listener(in), b.Server(s.leaving), p)
+	t.Cleanup(s.lane.close)
+	dial := in.dial
 	s.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err == nil {
@@ -40,6 +44,12 @@ func newLeavingServer(t *testing.T, up http.Handler) *leavingServer {
 		return conn, err
 	}
 	return s
+}
+
+// leave has both lanes tell their clients to go elsewhere.
+func (s *leavingServer) leave() {
+	s.leaving.Leave()
+	s.lane.leave()
 }
 
 // keeper is a client that keeps its connection for as long as nobody tells it
@@ -91,9 +101,9 @@ func TestNoRequestIsLostInADrain(t *testing.T) {
 		k := &keeper{servers: []*leavingServer{old, next}}
 		const leave, shut = 3007 * time.Millisecond, 5007 * time.Millisecond
 		start := time.Now()
-		time.AfterFunc(leave, old.leaving.Leave)
+		time.AfterFunc(leave, old.leave)
 		stopped := make(chan error, 1)
-		time.AfterFunc(shut, func() { stopped <- old.server.Shutdown(context.Background()) })
+		time.AfterFunc(shut, func() { stopped <- old.lane.shutdown(context.Background()) })
 		for i := range 1000 {
 			ans, text, err := k.ask(t.Context())
 			if err != nil || text != "ok" {
@@ -161,12 +171,12 @@ func TestLeavingAnswers(t *testing.T) {
 					t.Fatal(err)
 				}
 				if tc.after {
-					s.leaving.Leave()
+					s.leave()
 				}
 				io.WriteString(conn, tc.request+"\r\nHost: front.example\r\n\r\n")
 				if !tc.after {
 					time.Sleep(time.Second)
-					s.leaving.Leave()
+					s.leave()
 				}
 				back := bufio.NewReader(conn)
 				method, _, _ := strings.Cut(tc.request, " ")
@@ -246,7 +256,7 @@ func TestLeavingOverHTTP2(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		fetch("/", 1)
-		s.leaving.Leave()
+		s.leave()
 		fetch("/", 1) // the old connection is told
 		fetch("/", 2)
 		fetch("/", 3)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 )
@@ -25,32 +24,27 @@ func listenMemory(t *testing.T, h http.Handler, h2 bool) func(context.Context, s
 	return serveMemory(t, &http.Server{Handler: h, Protocols: protocols(h2)})
 }
 
-// serveMemory is listenMemory for a server, which may want TLS.
+// serveMemory is listenMemory for a server, which may want TLS. A proxy is served on
+// the lane under test, anything else on the standard lane.
 func serveMemory(t *testing.T, s *http.Server) func(context.Context, string, string) (net.Conn, error) {
 	t.Helper()
 	l := &memoryListener{conns: make(chan net.Conn), shut: make(chan struct{})}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		if s.TLSConfig != nil {
-			s.ServeTLS(l, "", "")
-		} else {
-			s.Serve(l)
-		}
-	})
-	t.Cleanup(func() {
-		s.Close()
-		serving.Wait()
-	})
-	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		client, server := net.Pipe()
-		select {
-		case l.conns <- server:
-			return client, nil
-		case <-l.shut:
-			return nil, net.ErrClosed
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	_, isProxy := s.Handler.(*Proxy)
+	serving := onLaneOf(standardLane() || !isProxy, roomy, l, s, s.Handler)
+	t.Cleanup(serving.close)
+	return l.dial
+}
+
+// dial connects to whoever accepts.
+func (l *memoryListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.shut:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

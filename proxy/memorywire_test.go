@@ -32,6 +32,16 @@ type scriptConn struct {
 	past    bool // the read deadline is over
 	closed  bool
 	gone    chan struct{} // closed with the connection
+
+	patience time.Duration // how long the client waits for an answer; 0: for ever
+	given    bool          // up
+}
+
+func (c *scriptConn) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.given = true
+	c.changed.Broadcast()
 }
 
 func newScriptConn(in []byte) *scriptConn {
@@ -49,8 +59,12 @@ func (c *scriptConn) Read(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		case c.past:
 			return 0, os.ErrDeadlineExceeded
-		case len(p) != 1:
+		case len(p) != 1 || c.given:
 			return 0, io.EOF
+		}
+		if c.patience > 0 {
+			timer := time.AfterFunc(c.patience, c.giveUp)
+			defer timer.Stop()
 		}
 		c.changed.Wait()
 	}
@@ -126,15 +140,7 @@ func newWire(tb testing.TB, plan Plan) *wire {
 	w.handler = p
 	l := &memoryListener{conns: w.conns, shut: make(chan struct{})}
 	s := &http.Server{Handler: p, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0)}
-	if standardLane() {
-		go s.Serve(l)
-		tb.Cleanup(func() { s.Close() })
-		return w
-	}
-	x := NewExpress(roomy, s, nil, nil)
-	x.Show(&Front{Proxy: p})
-	go x.Serve(l)
-	tb.Cleanup(func() { x.Close() })
+	tb.Cleanup(onLane(roomy, l, s, p).close)
 	return w
 }
 

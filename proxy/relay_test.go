@@ -49,7 +49,7 @@ func between(t *testing.T, plan Plan, upstream http.Handler, tlsToo bool, slots 
 	p := newProxy(t, plan, rt, slots, func(r *Route) {
 		r.Path, r.Upstream = "/route", mustURL(t, up.URL+"/base")
 	})
-	return serve(t, p, tlsToo)
+	return frontServer(t, p, tlsToo)
 }
 
 // eachProtocol runs a test over HTTP/1.1 and over HTTP/2.

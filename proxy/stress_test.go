@@ -138,7 +138,7 @@ func mixedTraffic(t *testing.T, seed uint64) {
 	}
 	var serving, workers sync.WaitGroup
 	bound := b.Listener(l).(*boundListener)
-	serving.Go(func() { server.ServeTLS(bound, "", "") })
+	front := onLane(b, bound, server, p)
 	stop := make(chan struct{})
 	serving.Go(func() {
 		for i := 0; ; i++ {
@@ -171,7 +171,7 @@ func mixedTraffic(t *testing.T, seed uint64) {
 	}
 	workers.Wait()
 	close(stop)
-	server.Shutdown(t.Context())
+	front.shutdown(t.Context())
 	serving.Wait()
 	rt.CloseIdleConnections()
 	up.CloseClientConnections()

@@ -16,9 +16,7 @@ type answer struct {
 // begin fills the answer from its head (RFC 9112 section 6.3).
 func (a *answer) begin(h head, method string) error {
 	a.body.up.allow(false) // that waits for leave no longer needs to
-	if err := a.body.conn.gotHead(); err != nil {
-		return err
-	}
+	a.body.conn.gotHead()
 	a.res = http.Response{
 		Status: h.text, StatusCode: h.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h.header,
 		Body: http.NoBody, Close: h.old || closes(h.header["Connection"]),
@@ -124,11 +122,13 @@ type answerBody struct {
 	kind    int
 	state   atomic.Int32
 
-	left    int64 // of the body, or of the chunk
-	part    int   // of a chunked body: what comes next
-	excess  int64 // bytes that framed chunks and hold no data
-	err     error // how reading ended
-	trailer *http.Header
+	left   int64 // of the body, or of the chunk
+	part   int   // of a chunked body: what comes next
+	excess int64 // bytes that framed chunks and hold no data
+
+	ofRequest bool  // it is that of a request
+	err       error // how reading ended
+	trailer   *http.Header
 }
 
 // Read implements [io.Reader]. Its last bytes come with io.EOF.

@@ -151,6 +151,9 @@ func (b *answerBody) readSize() error {
 	if err != nil {
 		return err
 	}
+	if b.ofRequest && bytes.ContainsAny(line, " \t") {
+		return malformed("a chunk's size") // not everyone reads what is padded
+	}
 	size, err := parseSize(line)
 	if err != nil {
 		return err

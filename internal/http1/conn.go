@@ -206,17 +206,17 @@ func (c *conn) unpress() {
 	}
 }
 
-// gotHead lifts both bounds.
-func (c *conn) gotHead() error {
+// gotHead lifts both bounds. Lifting fails only where reading will fail too, and the
+// rest of the answer may have been read already.
+func (c *conn) gotHead() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.headCame = true
 	c.unpress()
-	if !c.armed {
-		return nil
+	if c.armed {
+		c.armed = false
+		c.SetReadDeadline(time.Time{})
 	}
-	c.armed = false
-	return c.SetReadDeadline(time.Time{})
 }
 
 // more reads at least one more byte into the buffer, making room up to limit

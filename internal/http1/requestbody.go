@@ -29,7 +29,7 @@ const requestTrailer = 16 << 10
 func NewRequestBody(nc net.Conn, early []byte, length int64, ended func(rest []byte)) *RequestBody {
 	b := &RequestBody{chunked: length < 0, ended: ended}
 	c := &conn{Conn: nc, buffers: new(readBuffers)}
-	b.body.conn = c
+	b.body.conn, b.body.ofRequest = c, true
 	b.body.left = max(length, 0)
 	b.body.client = &Client{maxHead: requestTrailer}
 	b.body.trailer = new(http.Header)

@@ -23,7 +23,7 @@ type Message struct {
 	Wire   func() []byte
 	Sent   func()
 	Method string
-	// Now is about the time when it is sent.
+	// Now is about the time when it is sent. Send sets it anew where it had to connect.
 	Now time.Time
 	// HeaderTimeout and OnInterim are as in [Options].
 	HeaderTimeout time.Duration
@@ -82,6 +82,7 @@ func (c *Client) Send(ctx context.Context, t *Trip, m *Message) error {
 	if err != nil {
 		return err
 	}
+	m.Now = time.Now() // connecting may have taken any time
 	if failed = t.on(conn); failed != nil {
 		return failed.cause(ctx)
 	}
@@ -113,6 +114,9 @@ func (t *Trip) on(conn *conn) *failure {
 	conn.r, conn.w, conn.heard, conn.headCame = 0, 0, false, false
 	t.setDeadline()
 	wrote, err := t.exchange()
+	if wrote == 0 && t.goesOn(err) { // the deadline was over before anything was sent
+		wrote, err = t.exchange()
+	}
 	whole := wrote == t.length
 	switch {
 	case err == nil:
