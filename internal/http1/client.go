@@ -209,6 +209,7 @@ func (c *Client) attempt(conn *conn, out *outgoing, req *http.Request, body io.R
 		a.body.drop()
 		return nil, broken
 	}
+	conn.cut = broken != nil
 	err := c.readHead(a, req.Method, opts)
 	if err == nil {
 		a.res.Request = req

@@ -68,6 +68,7 @@ type conn struct {
 	buf   []byte // buf[r:w] was read and not consumed; nil while idle
 	r, w  int
 	heard bool // a byte of the answer under way has come
+	cut   bool // a request was not written to its end; another would be taken for the rest
 
 	mu       sync.Mutex // for the two below; never held during I/O
 	headCame bool
@@ -108,7 +109,7 @@ func (c *conn) begin() {
 // rest gives the buffer back. It reports whether the connection may serve
 // another request: nothing came that was not asked for.
 func (c *conn) rest() bool {
-	clean := c.r == c.w
+	clean := c.r == c.w && !c.cut
 	c.giveBuffer()
 	c.reused = true
 	return clean && (!c.secure || c.socket != nil || c.nothingDecrypted())
@@ -138,21 +139,23 @@ func (c *conn) nothingDecrypted() bool {
 	if n > 0 || !isTimeout(err) {
 		return false
 	}
-	return c.SetReadDeadline(time.Time{}) == nil
+	c.until = time.Time{}
+	return c.SetReadDeadline(c.until) == nil
 }
 
 // alive reports whether an idle connection may be used again: the upstream has
 // neither closed it nor sent anything. Where that cannot be seen it is taken for
 // alive. It costs one system call, which is why it is asked for every request:
 // the bytes of an answer that nobody waits for would be the answer to somebody
-// else's request. No read deadline may be over.
+// else's request. If a read deadline is over nobody can look, and it counts as
+// dead.
 func (c *conn) alive() bool {
 	if c.secure && c.socket != nil { // what TLS has read counts as well
 		c.socket.SetImpatient(true)
 		defer c.socket.SetImpatient(false)
 		var p [1]byte
 		n, err := c.Conn.Read(p[:])
-		return n == 0 && isTimeout(err)
+		return n == 0 && err == rawio.ErrNothing
 	}
 	if c.sock == nil {
 		return true

@@ -112,11 +112,10 @@ func (t *Trip) onIdle() *failure {
 func (t *Trip) on(conn *conn) *failure {
 	t.conn, t.unwatch = conn, nil
 	conn.r, conn.w, conn.heard, conn.headCame = 0, 0, false, false
+	wire := t.message.Wire()
+	t.length = len(wire)
 	t.setDeadline()
-	wrote, err := t.exchange()
-	if wrote == 0 && t.goesOn(err) { // the deadline was over before anything was sent
-		wrote, err = t.exchange()
-	}
+	wrote, err := t.exchange(wire)
 	whole := wrote == t.length
 	switch {
 	case err == nil:
@@ -124,9 +123,9 @@ func (t *Trip) on(conn *conn) *failure {
 		t.Abort()
 		return &failure{err: err, unwritten: true}
 	case !whole: // maybe because an answer is on its way
-		t.exact = true
+		conn.cut, t.exact = true, true
 		conn.expect(time.Now().Add(lateAnswer))
-	case !t.goesOn(err):
+	default:
 		t.Abort()
 		return &failure{err: err, silent: isSilence(err)}
 	}
@@ -141,25 +140,52 @@ func (t *Trip) on(conn *conn) *failure {
 	return nil
 }
 
-// exchange writes the message and reads the beginning of what comes back.
-func (t *Trip) exchange() (wrote int, err error) {
+// exchange writes the message and reads the beginning of what comes back, however
+// long that takes.
+func (t *Trip) exchange(wire []byte) (wrote int, err error) {
 	c := t.conn
-	if looks := c.socket != nil && !c.secure; !looks && c.reused && !c.alive() {
-		return 0, rawio.ErrStale
+	wrote, err = t.exchangeOnce(wire)
+	switch {
+	case err == nil || wrote > 0 && wrote < len(wire) || !t.goesOn(err):
+	case wrote == 0: // the deadline was over before anything was sent
+		wrote, err = t.exchangeOnce(wire)
+	default:
+		c.buf, c.w, err = rawio.Read(c.Conn, c.buffers)
 	}
-	wire := t.message.Wire()
-	t.length = len(wire)
-	wrote, c.buf, c.w, err = rawio.Exchange(c.Conn, wire, t.message.Sent, c.buffers)
 	c.heard = c.w > 0
 	return wrote, err
 }
 
+func (t *Trip) exchangeOnce(wire []byte) (wrote int, err error) {
+	c := t.conn
+	if looks := c.socket != nil && !c.secure; !looks && c.reused && !c.alive() {
+		return 0, rawio.ErrStale
+	}
+	wrote, c.buf, c.w, err = rawio.Exchange(c.Conn, wire, t.message.Sent, c.buffers)
+	if err == rawio.ErrStale && !c.reused { // there is nobody else for whom that can be
+		if wrote, err = c.Write(wire); err == nil {
+			t.message.Sent()
+			c.buf, c.w, err = rawio.Read(c.Conn, c.buffers)
+		}
+	}
+	return wrote, err
+}
+
 // setDeadline gives the reads to come a deadline, unless they have one that will
-// do.
+// do. What a socket may not take at once is watched over from the beginning, for no
+// read can fail while it is written.
 func (t *Trip) setDeadline() {
 	now, timeout := t.message.Now, t.message.HeaderTimeout
-	if t.exact = timeout > 0 && timeout <= patience; t.exact {
+	large := t.length > wholeSize
+	if large {
+		t.unwatch = context.AfterFunc(t.ctx, t.conn.abort)
+	}
+	if t.exact = timeout > 0 && (large || timeout <= patience); t.exact {
 		t.conn.expect(now.Add(timeout))
+		return
+	}
+	if large {
+		t.conn.expect(time.Time{})
 		return
 	}
 	if left := t.conn.until.Sub(now); left < patience/2 || left > patience {
@@ -222,7 +248,11 @@ func (t *Trip) final(fields string) (err error) {
 	t.conn.headCame = true
 	if t.exact { // that was for the head
 		t.exact = false
-		t.conn.expect(time.Time{})
+		var until time.Time
+		if t.unwatch == nil {
+			until = time.Now().Add(patience)
+		}
+		t.conn.expect(until)
 	}
 	t.Fields.Clear()
 	if err = t.Fields.parse(fields); err != nil {

@@ -83,16 +83,18 @@ func (c *Conn) run() (buf []byte, n int, err error) {
 	in.n, in.wrote, in.err = 0, 0, nil
 	waited := c.raw.Read(in.step)
 	buf, n, err = in.buf, in.n, in.err
+	op := "read"
+	if in.request != nil { // it did not come so far
+		op = "write"
+	}
 	in.buf, in.from, in.request, in.sent = nil, nil, nil, nil
 	switch {
 	case waited != nil: // closed, or its deadline is over
 		return nil, 0, c.opError("read", cause(waited))
-	case err == nil || err == io.EOF || err == ErrStale:
+	case err == nil || err == io.EOF || err == ErrStale || err == ErrNothing:
 		return buf, n, err
-	case err == os.ErrDeadlineExceeded:
-		return nil, 0, c.opError("read", err)
 	}
-	return nil, 0, c.opError("read", os.NewSyscallError("read", err))
+	return nil, 0, c.opError(op, os.NewSyscallError(op, err))
 }
 
 // cause takes what [syscall.RawConn] wraps its errors in away.
@@ -128,8 +130,7 @@ type input struct {
 }
 
 // SetImpatient says whether a read that would have to wait fails instead, with
-// [os.ErrDeadlineExceeded], as if its deadline were over. It is for the one
-// goroutine that reads.
+// [ErrNothing]. It is for the one goroutine that reads.
 func (c *Conn) SetImpatient(impatient bool) {
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
@@ -160,7 +161,7 @@ func (in *input) next(fd uintptr) (done bool) {
 	case errno == syscall.EAGAIN && !in.impatient:
 		return false
 	case errno == syscall.EAGAIN:
-		in.err = os.ErrDeadlineExceeded
+		in.err = ErrNothing
 	case errno == 0:
 		in.err = io.EOF
 	default:

@@ -25,6 +25,16 @@ type Buffers interface {
 // has closed it, or has sent what nobody asked for. Nothing was written.
 var ErrStale = errors.New("the connection is stale")
 
+// ErrNothing says that there is nothing to read just now. It is a [net.Error] that
+// passes, as TLS wants it, but no deadline that is over: under one nobody looks.
+var ErrNothing error = nothing{}
+
+type nothing struct{}
+
+func (nothing) Error() string   { return "there is nothing to read yet" }
+func (nothing) Timeout() bool   { return true }
+func (nothing) Temporary() bool { return true }
+
 // Read waits until something can be read from c, and only then takes a buffer for
 // it, so that connections on which nothing happens hold none. The buffer is nil
 // with an error. It is for the one goroutine that reads from c.
