@@ -3,9 +3,12 @@ package http1
 import "bytes"
 
 // gather makes a counted body of one in chunks that is here to its end, in its place.
-// Any other one, and one with a trailer, is left alone.
+// Any other one, and one with a trailer or word of one, is left alone.
 func (t *Trip) gather() {
 	c := t.conn
+	if t.Fields.Values("Trailer") != nil {
+		return
+	}
 	body, rest, whole := unchunk(c.buf[c.r:c.w])
 	if !whole {
 		return

@@ -87,3 +87,36 @@ func fieldsToCompare(header http.Header) http.Header {
 	}
 	return h
 }
+
+// FuzzTrip: whatever an upstream says to two requests, Send makes of it what Do does.
+func FuzzTrip(f *testing.F) {
+	for _, tc := range conversations {
+		f.Add([]byte(strings.Join(tc.conns[0], "")), uint16(20000), tc.method == "HEAD")
+		f.Add([]byte(strings.Join(tc.conns[0], "")), uint16(6), false)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, piece uint16, head bool) {
+		method := "GET"
+		if head {
+			method = "HEAD"
+		}
+		var all [2][]got
+		for i, send := range []sender{viaDo, viaSend} {
+			c, s := scriptedClient(string(text), int(piece)+1)
+			trip := new(Trip)
+			for range 2 {
+				g := send(t.Context(), c, trip, method, "")
+				delete(g.header, "Transfer-Encoding")
+				g.length += int64(c.idleCount()) << 50
+				if g.failed == "" && c.idleCount() == 1 { // what is left over
+					g.length += int64(len(s.text)) << 20
+				}
+				if all[i] = append(all[i], g); g.failed != "" || c.idleCount() == 0 {
+					break // the next one would be sent into the midst of this answer
+				}
+			}
+		}
+		if !reflect.DeepEqual(all[0], all[1]) {
+			t.Errorf("%+v\nDo: %+v", all[1], all[0])
+		}
+	})
+}

@@ -3,6 +3,7 @@ package http1
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 // the last one serves all that come later.
 type network struct {
 	serve []func(net.Conn)
+	link  func() (client, server net.Conn) // nil: net.Pipe
 
 	mu     sync.Mutex
 	dialed int
@@ -23,7 +25,10 @@ type network struct {
 }
 
 func (n *network) dial(context.Context) (net.Conn, error) {
-	client, server := net.Pipe()
+	if n.link == nil {
+		n.link = net.Pipe
+	}
+	client, server := n.link()
 	n.mu.Lock()
 	serve := n.serve[min(n.dialed, len(n.serve)-1)]
 	n.dialed++
@@ -32,6 +37,9 @@ func (n *network) dial(context.Context) (net.Conn, error) {
 		defer server.Close()
 		serve(server)
 	})
+	if secure, ok := client.(*tls.Conn); ok {
+		return secure, secure.Handshake()
+	}
 	return client, nil
 }
 
