@@ -123,8 +123,10 @@ type boundConn struct {
 
 // Write implements [net.Conn].
 func (c *boundConn) Write(p []byte) (n int, err error) {
-	if n, err = rawio.TryWrite(c.Conn, p); err != nil || n == len(p) {
-		return n, err // mostly the peer takes all at once, and nothing can stall
+	// Mostly the peer takes all at once, and nothing can stall. A deadline that is
+	// over may be what a write before has left: the next round knows.
+	if n, err = rawio.TryWrite(c.Conn, p); n == len(p) || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
 	}
 	defer c.arm(0)
 	for {
