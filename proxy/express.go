@@ -170,9 +170,11 @@ func (x *Express) Shutdown(ctx context.Context) error {
 	for _, c := range x.stop() {
 		c.closeIdle()
 	}
+	standard := make(chan error, 1)
+	go func() { standard <- x.standard.Shutdown(ctx) }() // idle ones there must not wait for requests here
 	err := x.wait(ctx)
-	if standard := x.standard.Shutdown(ctx); err == nil {
-		err = standard
+	if other := <-standard; err == nil {
+		err = other
 	}
 	return err
 }

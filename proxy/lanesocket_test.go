@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// socketLane is a proxy on the lane under test between real sockets. It returns what
+// connects to it.
+func socketLane(t *testing.T, up func(net.Conn)) func() *laneClient {
+	t.Helper()
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := upstream.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				up(conn)
+			})
+		}
+	})
+	to := mustURL(t, "http://"+upstream.Addr().String())
+	rt, err := NewTransport(TransportConfig{Upstream: to})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = to })
+	in, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := onLane(roomy, roomy.Listener(in), roomy.Server(p), p)
+	t.Cleanup(func() {
+		l.close()
+		rt.Close()
+		upstream.Close()
+		serving.Wait()
+	})
+	return func() *laneClient {
+		conn, err := net.Dial("tcp", in.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return &laneClient{conn, t, bufio.NewReader(conn)}
+	}
+}
+
+// TestKeptConnectionsOfTheUpstream: one that was closed while nobody used it, or on
+// which something came that nobody asked for, serves no request. What is not
+// idempotent is safe as well, because nothing was written.
+func TestKeptConnectionsOfTheUpstream(t *testing.T) {
+	for name, spoil := range map[string]func(net.Conn){
+		"closed":       func(c net.Conn) { c.Close() },
+		"foreign text": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var dialed atomic.Int64
+			idle, spoilt := make(chan struct{}), make(chan struct{})
+			connect := socketLane(t, func(conn net.Conn) {
+				n := dialed.Add(1)
+				served := script(func(int, *http.Request, string) string { return "HTTP/1.1 200 OK\nContent-Length: 2\n\nok" })
+				if n > 1 {
+					served(conn)
+					return
+				}
+				go func() {
+					<-idle
+					spoil(conn)
+					close(spoilt)
+				}()
+				served(conn)
+			})
+			c := connect()
+			c.expect("POST /x HTTP/1.1\nHost: localhost\nContent-Length: 3\n\nabc", 200)
+			c.expect("POST /x HTTP/1.1\nHost: localhost\nContent-Length: 3\n\nabc", 200)
+			before := dialed.Load()
+			close(idle)
+			<-spoilt
+			for range 2 {
+				if _, text := c.expect("POST /x HTTP/1.1\nHost: localhost\nContent-Length: 3\n\nabc", 200); text != "ok" {
+					t.Errorf("the answer is %q", text)
+				}
+			}
+			if got := dialed.Load() - before; before != 1 || got != 1 {
+				t.Errorf("%d connections, and %d more", before, got)
+			}
+		})
+	}
+}
+
+// TestClientThatHalfCloses gets its answer, or learns that there is none; its
+// connection ends in any case.
+func TestClientThatHalfCloses(t *testing.T) {
+	release := make(chan struct{})
+	connect := socketLane(t, script(func(int, *http.Request, string) string {
+		<-release
+		return "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"
+	}))
+	for range 2 {
+		c := connect()
+		c.write(laneGet)
+		c.Conn.(*net.TCPConn).CloseWrite()
+		if text, err := io.ReadAll(c.back); err != nil || len(text) > 0 && !strings.HasSuffix(string(text), "ok") {
+			t.Errorf("%q, %v", text, err)
+		}
+		select {
+		case <-release:
+		default:
+			close(release)
+		}
+	}
+}
+
+// TestLargeBodiesBothWays: 100 MB each way, and at no time more than a little of it in
+// memory.
+func TestLargeBodiesBothWays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it moves 800 MB")
+	}
+	const size = 100 << 20
+	piece := []byte(strings.Repeat("0123456789abcdef", 4<<10))
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	pour := func(w io.Writer, chunked bool) {
+		for range size / len(piece) {
+			if chunked {
+				fmt.Fprintf(w, "%x\r\n", len(piece))
+			}
+			w.Write(piece)
+			if chunked {
+				io.WriteString(w, "\r\n")
+			}
+		}
+		if chunked {
+			io.WriteString(w, "0\r\n\r\n")
+		}
+	}
+	framing := func(chunked bool) string {
+		if chunked {
+			return "Transfer-Encoding: chunked\r\n\r\n"
+		}
+		return fmt.Sprintf("Content-Length: %d\r\n\r\n", size)
+	}
+	for _, chunked := range []bool{false, true} {
+		before := heap()
+		var most atomic.Uint64
+		connect := socketLane(t, func(conn net.Conn) {
+			r, err := http.ReadRequest(bufio.NewReader(conn))
+			if err != nil {
+				return
+			}
+			n, err := io.CopyN(io.Discard, r.Body, size/2)
+			most.Store(heap())
+			m, err2 := io.Copy(io.Discard, r.Body)
+			if n+m != size || err != nil || err2 != nil {
+				t.Errorf("the upstream got %d bytes, %v, %v", n+m, err, err2)
+			}
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+framing(chunked))
+			pour(conn, chunked)
+		})
+		c := connect()
+		c.SetDeadline(time.Now().Add(2 * time.Minute)) // only a hang comes near it
+		go func() {
+			io.WriteString(c.Conn, "POST /x HTTP/1.1\r\nHost: localhost\r\n"+framing(chunked))
+			pour(c.Conn, chunked)
+		}()
+		ans, err := http.ReadResponse(c.back, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.CopyN(io.Discard, ans.Body, size/2)
+		most.Store(max(most.Load(), heap()))
+		m, err2 := io.Copy(io.Discard, ans.Body)
+		if n+m != size || err != nil || err2 != nil {
+			t.Errorf("the client got %d bytes, %v, %v", n+m, err, err2)
+		}
+		if used := int64(most.Load()) - int64(before); used > 8<<20 {
+			t.Errorf("%d bytes are held of a body that moves", used)
+		}
+	}
+}
