@@ -109,7 +109,8 @@ func (x *Express) Serve(l net.Listener) error {
 
 func isTemporary(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Temporary() //nolint:staticcheck // what else would say so of Accept?
+	//lint:ignore SA1019 net/http's server asks the same: nothing else tells so of Accept
+	return ok && e.Temporary()
 }
 
 // add takes a connection, or closes it if none is taken any more.
