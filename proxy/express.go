@@ -70,7 +70,8 @@ func NewExpress(bounds Bounds, standard *http.Server, settings *tls.Config, log 
 }
 
 // Show has requests that begin from now on answered by f; nil: by the standard lane's
-// handler. An open connection changes lanes between two requests.
+// handler. An open connection goes over to the standard lane between two requests, and
+// stays there.
 func (x *Express) Show(f *Front) {
 	if f == nil {
 		x.answers.Store(nil)

@@ -277,14 +277,12 @@ func (c *call) judgeExpress(e *expressConn) (again, plain bool, err error) {
 	}
 	req, res := c.head(), exchange.Head{Status: t.Status, Header: &t.Fields}
 	var body []byte
-	if c.route.bodies && holdable(c.method, t.Status, t.Length, &t.Fields) {
-		if want := c.route.Plan.WantsBody(req, res); want != exchange.NoBody {
-			here := t.Here()
-			if zipped, _ := gzipped(t.Fields.Values("Content-Encoding")); zipped || int64(len(here)) < t.Length || t.Length > holdBytes {
-				return false, false, nil
-			}
-			body = pickPart(here, want)
+	if want := c.wantsBody(req, res, t.Length); want != exchange.NoBody {
+		here := t.Here()
+		if zipped, _ := gzipped(t.Fields.Values("Content-Encoding")); zipped || int64(len(here)) < t.Length || t.Length > holdBytes {
+			return false, false, nil
 		}
+		body = pickPart(here, want)
 	}
 	v := c.route.Plan.Judge(req, res, body)
 	hindrance := ""
