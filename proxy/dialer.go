@@ -169,13 +169,12 @@ func (t *Transport) keeping(dial dialFunc) dialFunc {
 	}
 }
 
-// switchTo2 sends a request by net/http after the upstream chose HTTP/2 on conn.
-// Nothing was sent so far.
-func (t *Transport) switchTo2(req *http.Request, conn net.Conn, untimed bool, onInterim func(int, http.Header)) (*http.Response, error) {
-	t.spare.put(conn)
-	t.chose2.Store(true)
+// switchTo2 sends a request by net/http after the upstream chose HTTP/2. Nothing was
+// sent so far.
+func (t *Transport) switchTo2(req *http.Request, chosen *choseHTTP2, untimed bool, onInterim func(int, http.Header)) (*http.Response, error) {
+	t.chose(chosen)
 	defer func() { // there may have been another connection meanwhile
-		if unused := t.spare.take(conn); unused != nil {
+		if unused := t.spare.take(chosen.conn); unused != nil {
 			unused.Close()
 		}
 	}()

@@ -70,7 +70,8 @@ func NewExpress(bounds Bounds, standard *http.Server, settings *tls.Config, log 
 }
 
 // Show has requests that begin from now on answered by f; nil: by the standard lane's
-// handler. An open connection changes lanes between two requests.
+// handler. An open connection goes over to the standard lane between two requests, and
+// stays there.
 func (x *Express) Show(f *Front) {
 	if f == nil {
 		x.answers.Store(nil)
@@ -109,7 +110,8 @@ func (x *Express) Serve(l net.Listener) error {
 
 func isTemporary(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Temporary() //nolint:staticcheck // what else would say so of Accept?
+	//lint:ignore SA1019 net/http's server asks the same: nothing else tells so of Accept
+	return ok && e.Temporary()
 }
 
 // add takes a connection, or closes it if none is taken any more.

@@ -20,12 +20,7 @@ func (c *call) writeRequest(e *expressConn) error {
 	if err != nil {
 		return err
 	}
-	switch n := len(e.body); {
-	case n > 0:
-		out = append(strconv.AppendInt(append(out, "Content-Length: "...), int64(n), 10), "\r\n"...)
-	case c.method == http.MethodPost || c.method == http.MethodPut || c.method == http.MethodPatch:
-		out = append(out, "Content-Length: 0\r\n"...)
-	}
+	out = http1.AppendLength(out, c.method, int64(len(e.body)))
 	e.out = append(append(out, "\r\n"...), e.body...)
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 	"attache/internal/http1"
 )
 
-// expressWriter is the [http.ResponseWriter] of requests on the express lane that are
-// no quick ones. It does what that of net/http's server does for HTTP/1.1, but for
+// expressWriter is the [http.ResponseWriter] of requests on the express lane that take
+// the long way. It does what that of net/http's server does for HTTP/1.1, but for
 // what nothing here needs: it does not guess content types, and does not let go of
 // its connection.
 type expressWriter struct {

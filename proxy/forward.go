@@ -299,12 +299,10 @@ func (c *call) outgoingTrailer() http.Header {
 func (c *call) judge(ctx context.Context, ans *http.Response) (again bool, err error) {
 	req, res := c.head(), exchange.Head{Status: ans.StatusCode, Header: ans.Header}
 	var body []byte
-	if c.route.bodies && holdable(c.method, ans.StatusCode, ans.ContentLength, ans.Header) {
-		if want := c.route.Plan.WantsBody(req, res); want != exchange.NoBody {
-			body, err = holdBody(ans, want, &c.proxy.decoders).await(ctx)
-			if err != nil {
-				return false, c.sendFailure(ctx, err)
-			}
+	if want := c.wantsBody(req, res, ans.ContentLength); want != exchange.NoBody {
+		body, err = holdBody(ans, want, &c.proxy.decoders).await(ctx)
+		if err != nil {
+			return false, c.sendFailure(ctx, err)
 		}
 	}
 	v := c.route.Plan.Judge(req, res, body)
@@ -320,6 +318,15 @@ func (c *call) judge(ctx context.Context, ans *http.Response) (again bool, err e
 		hindrance = c.hindrance()
 	}
 	return c.session.settle(ctx, v, hindrance)
+}
+
+// wantsBody says what rules have to see of an answer's body, of which length bytes are
+// declared; -1: it may have any length.
+func (c *call) wantsBody(req, res exchange.Head, length int64) exchange.BodyWant {
+	if !c.route.bodies || !holdable(c.method, res.Status, length, res.Header) {
+		return exchange.NoBody
+	}
+	return c.route.Plan.WantsBody(req, res)
 }
 
 // discard gives up an answer. What little is left of it is read in the

@@ -27,7 +27,7 @@ func (f *Front) Handler() http.Handler {
 type answering struct {
 	front   *Front
 	guard   *Guard
-	handler http.Handler // all of it, for requests that are no quick ones
+	handler http.Handler // all of it, for requests that take the long way
 }
 
 func (b Bounds) answering(f *Front) *answering {

@@ -183,7 +183,7 @@ func (t *Transport) Send(req *http.Request, onInterim func(status int, header ht
 	}
 	ans, err := t.own.Do(req, opts)
 	if chosen, ok := errors.AsType[*choseHTTP2](err); ok {
-		return t.switchTo2(req, chosen.conn, untimed, onInterim)
+		return t.switchTo2(req, chosen, untimed, onInterim)
 	}
 	return ans, err
 }
@@ -197,8 +197,8 @@ func (t *Transport) client() (*http1.Client, time.Duration) {
 	return t.own, t.headerTimeout
 }
 
-// chose tells that a connection of client is for HTTP/2: requests have to go through
-// Send from now on.
+// chose tells that a connection of own is for HTTP/2: requests have to go through
+// net/http from now on, which begins with that connection.
 func (t *Transport) chose(c *choseHTTP2) {
 	t.spare.put(c.conn)
 	t.chose2.Store(true)

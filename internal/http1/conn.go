@@ -11,19 +11,19 @@ import (
 	"attache/internal/rawio"
 )
 
-// readSize is that of the buffer of a connection in use, in bytes. Idle
-// connections have none.
+// readSize is that of the buffer of a connection in use by [Client.Do], in bytes. It
+// may hold one for days, for an event stream. Idle connections have none.
 const readSize = 4 << 10
 
 // tripSize is that of the buffers that [Trip] reads through, in bytes. A trip that
 // waits has none, so few are needed.
 const tripSize = 16 << 10
 
-// readBuffers lends read buffers. Larger ones, which a long head made, are not
-// kept.
+// readBuffers lends read buffers of both sizes. Others, which a long head made, are
+// not kept.
 type readBuffers struct{ small, large sync.Pool }
 
-func (b *readBuffers) get() []byte {
+func (b *readBuffers) getSmall() []byte {
 	if p, ok := b.small.Get().(*[readSize]byte); ok {
 		return p[:]
 	}
@@ -70,7 +70,7 @@ type conn struct {
 	heard bool // a byte of the answer under way has come
 	cut   bool // a request was not written to its end; another would be taken for the rest
 
-	mu       sync.Mutex // for the two below; never held during I/O
+	mu       sync.Mutex // for the three below; never held during I/O. A trip, which has one goroutine, does without
 	headCame bool
 	armed    bool // a read deadline is set
 	pressed  bool // a write deadline is set
@@ -98,7 +98,7 @@ func newConn(nc net.Conn, buffers *readBuffers) *conn {
 
 // begin prepares for a request.
 func (c *conn) begin() {
-	c.buf = c.buffers.get()
+	c.buf = c.buffers.getSmall()
 	c.r, c.w, c.heard = 0, 0, false
 	c.expect(time.Time{})
 	c.mu.Lock()

@@ -170,6 +170,15 @@ func AppendChecked(buf []byte, name, value string) []byte {
 	return append(append(append(append(buf, name...), ": "...), trim(value)...), "\r\n"...)
 }
 
+// AppendLength appends the field that says how long the body of a request is. That
+// there is none is said of methods that expect one (RFC 9110 section 8.6).
+func AppendLength(buf []byte, method string, length int64) []byte {
+	if length == 0 && method != http.MethodPost && method != http.MethodPut && method != http.MethodPatch {
+		return buf
+	}
+	return append(strconv.AppendInt(append(buf, "Content-Length: "...), length, 10), "\r\n"...)
+}
+
 func checkField(name, value string) error {
 	if !isToken(name) {
 		return unsendable("a field's name is no token")
@@ -237,14 +246,8 @@ func (o *outgoing) field(key string, values []string) error {
 // framing says how long the body is.
 func (o *outgoing) framing(req *http.Request, method string) error {
 	switch {
-	case o.length > 0:
-		o.buf = append(strconv.AppendInt(append(o.buf, "Content-Length: "...), o.length, 10), "\r\n"...)
-	case o.length == 0:
-		// RFC 9110 section 8.6: of methods that expect a body its absence is
-		// said.
-		if method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
-			o.buf = append(o.buf, "Content-Length: 0\r\n"...)
-		}
+	case o.length >= 0:
+		o.buf = AppendLength(o.buf, method, o.length)
 	default:
 		o.buf = append(o.buf, "Transfer-Encoding: chunked\r\n"...)
 		separator := "Trailer: "

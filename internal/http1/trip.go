@@ -40,7 +40,9 @@ type Trip struct {
 	// message as well.
 	Status int
 	Fields Fields
-	Length int64 // as in [http.Response].ContentLength, but for chunks that are all here
+	// Length is as in [http.Response].ContentLength, but known as well of a body whose
+	// chunks are all here.
+	Length int64
 
 	client   *Client
 	conn     *conn // nil: the answer has ended, or there is none
@@ -271,8 +273,8 @@ func (t *Trip) final(fields string) (err error) {
 	return err
 }
 
-// Plain reports whether the answer is a final one without a body, or with one whose
-// length is known or that came in chunks and is here to its end, so that [Trip.Next] can read it. Any other one is for
+// Plain reports whether [Trip.Next] can read the answer: it has no body, or one whose
+// length is known or that came in chunks and is here to its end. Any other one is for
 // [Trip.Response].
 func (t *Trip) Plain() bool {
 	return t.Status != http.StatusSwitchingProtocols && (t.end.kind == bodyNone || t.end.kind == bodyCounted)
@@ -368,7 +370,7 @@ func (c *conn) shrink() {
 	if len(c.buf) != tripSize || c.w-c.r > readSize {
 		return
 	}
-	small := c.buffers.get()
+	small := c.buffers.getSmall()
 	n := copy(small, c.buf[c.r:c.w])
 	c.buffers.Put(c.buf)
 	c.buf, c.r, c.w = small, 0, n
