@@ -39,11 +39,17 @@ func TestWatchBeginsWhenAskedAndAllowed(t *testing.T) {
 					t.Error("somebody reads already")
 				}
 				client.SetWriteDeadline(time.Time{})
-				w.allow()
-				done := w.Done()
-				w.Done()
-				w.allow() // both again begin no second watch
+				if askedFirst {
+					w.allow()
+				} else {
+					w.Done()
+				}
 				synctest.Wait()
+				if w.done == nil {
+					t.Error("nobody watches")
+				}
+				done := w.Done()
+				w.allow() // both again begin no second watch
 				client.Close()
 				<-done
 				if w.Err() != context.Canceled {

@@ -25,6 +25,7 @@ func TestResponseTakesOver(t *testing.T) {
 		"some of the body":  {[]string{chunks + "5\r\nhe", "llo\r\n", "0\r\n\r\n"}, "hello", readSize},
 		"much of the body":  {[]string{chunks + "2328\r\n" + long + "\r\n", "2\r\nok\r\n0\r\n\r\n"}, long + "ok", tripSize},
 		"until the end":     {[]string{"HTTP/1.1 200 OK\r\n\r\nhe", "llo"}, "hello", readSize},
+		"all chunks":        {[]string{chunks + "2\r\nok\r\n3\r\n...\r\n0\r\n\r\n"}, "ok...", readSize},
 		"one that is plain": {[]string{ok[:len(ok)-1], "k"}, "ok", readSize},
 	} {
 		t.Run(name, func(t *testing.T) {

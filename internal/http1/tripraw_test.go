@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -112,6 +113,30 @@ func TestUnaskedAnswers(t *testing.T) {
 		c, end := n.client(Config{})
 		if g := send(t.Context(), c, new(Trip), "POST", "text"); g.status != 503 || n.dialed != 1 {
 			t.Errorf("%s: %+v, %d connections", name, g, n.dialed)
+		}
+		end()
+	}
+}
+
+// TestSentIsTold: once for each message that was written, and before its answer,
+// for its bytes are somebody else's then.
+func TestSentIsTold(t *testing.T) {
+	plain := sockets(t)
+	for name, link := range map[string]func() (net.Conn, net.Conn){"pipe": net.Pipe, "socket": plain, "TLS": secured(plain), "spoken too early": func() (net.Conn, net.Conn) {
+		client, server := plain()
+		io.WriteString(server, ok)
+		return client, server
+	}} {
+		n := &network{link: link, serve: []func(net.Conn){answering(ok)}}
+		c, end := n.client(Config{})
+		for _, size := range []int{1, 4 << 20} {
+			m, told, trip := message("POST", strings.Repeat("x", size)), 0, new(Trip)
+			wire := m.Wire()
+			m.Sent = func() { told++; clear(wire) }
+			if err := c.Send(t.Context(), trip, m); err != nil || told != 1 {
+				t.Errorf("%s: %v, told %d times", name, err, told)
+			}
+			trip.Abort()
 		}
 		end()
 	}
