@@ -106,6 +106,9 @@ func FuzzTrip(f *testing.F) {
 			for range 2 {
 				g := send(t.Context(), c, trip, method, "")
 				delete(g.header, "Transfer-Encoding")
+				if strings.Contains(g.failed, "is not HTTP/1.1") { // of several mistakes a larger buffer shows another first
+					g.failed = "malformed"
+				}
 				g.length += int64(c.idleCount()) << 50
 				if g.failed == "" && c.idleCount() == 1 { // what is left over
 					g.length += int64(len(s.text)) << 20
