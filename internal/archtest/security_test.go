@@ -17,7 +17,7 @@ const securityRules = 11
 
 var (
 	ruleHeading = regexp.MustCompile(`(?m)^## (\d+)\. `)
-	heldBy      = regexp.MustCompile("(?m)^\\* `([a-z/]+)`: ((?:`(?:Test|Fuzz)[A-Z0-9]\\w*`[,\\s]*)+)$")
+	heldBy      = regexp.MustCompile("(?m)^\\* `([a-z0-9/]+)`: ((?:`(?:Test|Fuzz)[A-Z0-9]\\w*`[,\\s]*)+)$")
 	testName    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z0-9]\\w*)`")
 )
 

@@ -10,8 +10,8 @@
 // by one goroutine while the caller reads the answer.
 //
 // [Client.Send] takes a [Message], whose bytes are at hand, on a [Trip], which can be
-// used again: no request, header map or goroutine is made, no timer is set and no buffer
-// held while an answer is waited for. A trip that finds that an answer needs more
+// used again: no request, header map or goroutine is made, hardly a deadline set, and
+// with a plain socket no buffer held while an answer is waited for. A trip that finds that an answer needs more
 // ([Trip.Plain]) becomes what Do would have returned ([Trip.Response]). Both share the
 // idle connections, the reading of heads and framing, and the rules for sending again
 // what an idle connection swallowed; head.go, fields.go, conn.go and pool.go are theirs

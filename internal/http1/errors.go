@@ -1,7 +1,8 @@
 package http1
 
-// ProtocolError is an answer or a request that is not HTTP/1.1, or can be read as more
-// than one, or a request that cannot be sent as HTTP/1.1. Its text is fixed and holds nothing that anybody sent.
+// ProtocolError is an answer or a request that is not HTTP/1.1, or can be read in more
+// than one way, or a request that cannot be sent as HTTP/1.1. Its text is fixed and
+// holds nothing that anybody sent.
 type ProtocolError struct{ text string }
 
 // Error implements error.
