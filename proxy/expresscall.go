@@ -12,8 +12,7 @@ import (
 
 // request serves the request that begins in buf.
 func (e *expressConn) request() expressNext {
-	e.answers = e.x.answers.Load()
-	if e.answers == nil || !e.answers.expresses() {
+	if !e.expresses() {
 		return handsOver
 	}
 	n, err := e.readHead()
@@ -23,7 +22,7 @@ func (e *expressConn) request() expressNext {
 		}
 		return ends // the client has left, or is too slow
 	}
-	if n == 0 || n > e.x.bounds.Header {
+	if n == 0 || n > e.x.bounds.Header || !e.expresses() { // asked again: who may call may have changed meanwhile
 		return handsOver
 	}
 	switch err := e.head.Parse(string(e.buf[e.r : e.r+n])); {
@@ -66,6 +65,12 @@ func (e *expressConn) request() expressNext {
 		e.r, e.w = 0, copy(e.buf, early) // it was in a buffer of that size
 	}
 	return keeps
+}
+
+// expresses finds out who answers now. It reports whether they do so on this lane.
+func (e *expressConn) expresses() bool {
+	e.answers = e.x.answers.Load()
+	return e.answers != nil && e.answers.expresses()
 }
 
 // isPlain reports whether nothing in the request's fields asks for more than the

@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"attache/internal/secret"
+)
+
+// expressInMemory serves a front on the express lane until the test ends. It returns
+// the lane, and a connection to it.
+func expressInMemory(t *testing.T, f *Front) (*Express, net.Conn) {
+	t.Helper()
+	x := NewExpress(roomy, roomy.Server(f.Handler()), nil, nil)
+	x.Show(f)
+	l := &memoryListener{conns: make(chan net.Conn), shut: make(chan struct{})}
+	var serving sync.WaitGroup
+	serving.Go(func() { x.Serve(l) })
+	conn, err := l.dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		x.Close()
+		l.Close()
+		serving.Wait()
+	})
+	return x, conn
+}
+
+// TestSlowHeadIsOfWhoMayCallAtItsEnd: a head that began when somebody else might call
+// opens nothing once it is whole.
+func TestSlowHeadIsOfWhoMayCallAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxy(t, &testPlan{}, fakeTransport(func(*http.Request) (*http.Response, error) { return respond(200, "hello"), nil }), nil)
+		known := func(token string) *Front {
+			return &Front{Proxy: p, Callers: NewCallers([]Caller{{Name: "app", Bearer: secret.New(token)}}, nil)}
+		}
+		x, conn := expressInMemory(t, known("0123456789abcdef"))
+		const head = "GET / HTTP/1.1\r\nHost: localhost\r\nProxy-Authorization: Bearer 0123456789abcdef\r\n\r\n"
+		back := bufio.NewReader(conn)
+		exchange := func(between func(), want int) {
+			t.Helper()
+			io.WriteString(conn, head[:10])
+			synctest.Wait()
+			between()
+			io.WriteString(conn, head[10:])
+			res, err := http.ReadResponse(back, nil)
+			if err != nil || res.StatusCode != want {
+				t.Fatalf("%v, %v, want %d", res, err, want)
+			}
+			io.Copy(io.Discard, res.Body)
+		}
+		exchange(func() {}, 200)
+		exchange(func() { x.Show(known("another-one-altogether")) }, 407)
+		x.Show(known("0123456789abcdef"))
+		exchange(func() { x.Show(nil) }, 200) // the standard lane has the first front
+	})
+}
