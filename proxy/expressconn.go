@@ -97,7 +97,8 @@ func (e *expressConn) serve() {
 			return
 		}
 		if e.tls.NegotiatedProtocol == alpnHTTP2 {
-			handed = e.handOver(e.conn)
+			// It is no longer new, so closeIdle leaves it alone.
+			handed = e.state.CompareAndSwap(expressNew, expressBusy) && e.handOver(e.conn)
 			return
 		}
 	}

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -62,4 +64,27 @@ func TestSlowHeadIsOfWhoMayCallAtItsEnd(t *testing.T) {
 		x.Show(known("0123456789abcdef"))
 		exchange(func() { x.Show(nil) }, 200) // the standard lane has the first front
 	})
+}
+
+// TestHandedHTTP2OutlivesShutdown: what the standard lane has is its own, also when the
+// end comes in that very moment.
+func TestHandedHTTP2OutlivesShutdown(t *testing.T) {
+	known := httptest.NewTLSServer(http.NotFoundHandler())
+	defer known.Close()
+	x := NewExpress(roomy, roomy.Server(http.NotFoundHandler()), known.TLS, nil)
+	client, server := net.Pipe()
+	defer client.Close()
+	conn := x.add(server)
+	var serving sync.WaitGroup
+	serving.Go(conn.serve)
+	secure := tls.Client(client, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpnHTTP2}})
+	serving.Go(func() { secure.Handshake() })
+	handed := <-x.handed
+	conn.closeIdle()
+	serving.Wait()
+	serving.Go(func() { handed.Write([]byte("x")) })
+	if n, err := secure.Read(make([]byte, 1)); n != 1 {
+		t.Errorf("the connection is closed: %v", err)
+	}
+	serving.Wait()
 }
