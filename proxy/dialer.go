@@ -172,12 +172,7 @@ func (t *Transport) keeping(dial dialFunc) dialFunc {
 // switchTo2 sends a request by net/http after the upstream chose HTTP/2. Nothing was
 // sent so far.
 func (t *Transport) switchTo2(req *http.Request, chosen *choseHTTP2, untimed bool, onInterim func(int, http.Header)) (*http.Response, error) {
-	t.chose(chosen)
-	defer func() { // there may have been another connection meanwhile
-		if unused := t.spare.take(chosen.conn); unused != nil {
-			unused.Close()
-		}
-	}()
+	defer t.chose(chosen)()
 	if req.Body != nil && req.GetBody != nil { // the first was closed
 		body, err := req.GetBody()
 		if err != nil {

@@ -243,7 +243,7 @@ func (c *call) express(e *expressConn) error {
 		began := m.Now // Send moves it if it has to connect
 		err := client.Send(c.ctx, &e.trip, m)
 		if chosen, ok := errors.AsType[*choseHTTP2](err); ok {
-			c.route.Transport.(*Transport).chose(chosen)
+			defer c.route.Transport.(*Transport).chose(chosen)()
 			return c.sendAtLength(e)
 		}
 		now := time.Now()

@@ -88,3 +88,32 @@ func TestHandedHTTP2OutlivesShutdown(t *testing.T) {
 	}
 	serving.Wait()
 }
+
+// TestChoiceOfHTTP2LeavesNoConnection: a request that finds out what another one has
+// found out already goes by that one's connection, and its own is closed.
+func TestChoiceOfHTTP2LeavesNoConnection(t *testing.T) {
+	up := newChoosy(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+	rt := up.transport(t, "auto")
+	p := newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = mustURL(t, up.URL) })
+	conn := dialExpress(t, &Front{Proxy: p})
+	back := bufio.NewReader(conn)
+	for dialed := 1; dialed <= 2; dialed++ {
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		res, err := http.ReadResponse(back, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(res.Body); string(text) != "HTTP/2.0" || up.dialed() != dialed {
+			t.Fatalf("%q on %d connections", text, up.dialed())
+		}
+		rt.chose2.Store(false) // as if another request had just found out
+	}
+	// A next request comes after the end of the one before it.
+	io.WriteString(conn, "GET /../ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if res, err := http.ReadResponse(back, nil); err != nil || res.StatusCode != 400 {
+		t.Fatal(res, err)
+	}
+	if rt.spare.take(nil) != nil {
+		t.Error("a connection is left over")
+	}
+}

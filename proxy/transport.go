@@ -198,10 +198,17 @@ func (t *Transport) client() (*http1.Client, time.Duration) {
 }
 
 // chose tells that a connection of own is for HTTP/2: requests have to go through
-// net/http from now on, which begins with that connection.
-func (t *Transport) chose(c *choseHTTP2) {
+// net/http from now on, which begins with that connection. The function that it returns
+// is called after the first of them, for which there may have been another connection
+// meanwhile.
+func (t *Transport) chose(c *choseHTTP2) (after func()) {
 	t.spare.put(c.conn)
 	t.chose2.Store(true)
+	return func() {
+		if unused := t.spare.take(c.conn); unused != nil {
+			unused.Close()
+		}
+	}
 }
 
 // sendStandard sends a request by net/http.
