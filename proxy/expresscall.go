@@ -45,7 +45,7 @@ func (e *expressConn) request() expressNext {
 		e.cancel()
 		e.cancel = nil
 	}
-	e.head.Fields.Clear() // a connection may be idle for long, and these are the client's secrets
+	e.head.Clear() // a connection may be idle for long, and this holds the client's secrets
 	e.cookies, e.traces = nil, nil
 	early := e.ctx.stop()
 	if early == nil {
@@ -178,9 +178,8 @@ func (e *expressConn) finish(c *call) {
 	c.session.release()
 	c.stopBody()
 	c.endStream()
-	e.trip.Abort() // if it has not ended
-	e.trip.Fields.Clear()
-	e.body = nil
+	e.trip.Clear()
+	e.message.Method, e.body = "", nil
 	if !c.done {
 		c.metrics.Done(c.method, http.StatusInternalServerError, time.Since(c.start), c.trace)
 		c.panicked(recover())

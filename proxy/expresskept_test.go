@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,4 +117,40 @@ func TestChoiceOfHTTP2LeavesNoConnection(t *testing.T) {
 	if rt.spare.take(nil) != nil {
 		t.Error("a connection is left over")
 	}
+}
+
+// TestIdleConnectionKeepsNoSecret: neither the head of the request nor that of its
+// answer is kept by a connection that waits for the next request, whatever their size.
+func TestIdleConnectionKeepsNoSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &pipes{serve: func(_ int, c net.Conn) {
+			defer c.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nX-Renewed: secret\r\n"+strings.Repeat("X-More: 1\r\n", 1000)+"Content-Length: 5\r\n\r\nhello")
+			}
+		}}
+		up := mustURL(t, "http://up.example")
+		rt, err := NewTransport(TransportConfig{Upstream: up, Dial: network.dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		p := newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = up })
+		x, conn := expressInMemory(t, &Front{Proxy: p})
+		go io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer own\r\n"+strings.Repeat("X-More: 1\r\n", 1000)+"\r\n")
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatal(res, err)
+		}
+		io.Copy(io.Discard, res.Body)
+		synctest.Wait()
+		for e := range x.conns {
+			if e.state.Load() != expressIdle || e.writer != nil {
+				t.Error("it is not idle, or was no plain request")
+			}
+			if kept := e.head.Method + e.head.Target + e.head.Host + e.message.Method; kept != "" {
+				t.Errorf("%q of the request is kept", kept)
+			}
+		}
+	})
 }

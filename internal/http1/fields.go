@@ -76,8 +76,16 @@ func (f *Fields) Header() http.Header {
 	return header
 }
 
+// keptFields bounds the fields whose memory is kept for the next head: whoever has
+// many of these may have them for long.
+const keptFields = 128
+
 // Clear removes all fields.
 func (f *Fields) Clear() {
+	if cap(f.names) > keptFields {
+		*f = Fields{}
+		return
+	}
 	clear(f.names)
 	clear(f.values)
 	f.names, f.values = f.names[:0], f.values[:0]

@@ -55,6 +55,12 @@ func (h *RequestHead) Parse(text string) error {
 	return h.sort()
 }
 
+// Clear forgets the head, whose text any string of it would keep in memory.
+func (h *RequestHead) Clear() {
+	h.Fields.Clear()
+	*h = RequestHead{Fields: h.Fields}
+}
+
 // line parses the request line (RFC 9112 section 3).
 func (h *RequestHead) line(line string) error {
 	if !isText(line) || strings.IndexByte(line, '\t') >= 0 {

@@ -338,6 +338,13 @@ func (t *Trip) Abort() {
 	t.conn, t.unwatch = nil, nil
 }
 
+// Clear ends the answer, if it has not ended, and forgets it and its message.
+func (t *Trip) Clear() {
+	t.Abort()
+	t.Fields.Clear()
+	*t = Trip{Fields: t.Fields}
+}
+
 // Response returns the answer as [Client.Do] would have returned it, and is done
 // with it. Of its body nothing was read before.
 func (t *Trip) Response() (*http.Response, error) {
