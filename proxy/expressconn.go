@@ -24,6 +24,7 @@ type expressConn struct {
 	conn  net.Conn             // sock, or TLS on it
 	in    net.Conn             // what to read from: conn, or the socket itself
 	tls   *tls.ConnectionState // nil: no TLS
+	born  time.Time            // when it was accepted
 	ctx   *watchedContext      // ends when the client has left
 	peer  evidence             // of requests, without their fields
 	state atomic.Int32
@@ -55,14 +56,14 @@ type expressConn struct {
 
 // States of a connection.
 const (
-	expressNew  int32 = iota // TLS is shaking hands
-	expressIdle              // waits for a request
+	expressNew  int32 = iota // waits for its first request, maybe for TLS before that
+	expressIdle              // waits for another request
 	expressBusy
 	expressOver // it is closed, or will be
 )
 
 func newExpressConn(x *Express, c net.Conn) *expressConn {
-	e := &expressConn{x: x, sock: c, conn: c, in: c}
+	e := &expressConn{x: x, sock: c, conn: c, in: c, born: time.Now()}
 	ctx := context.Background()
 	if x.standard.ConnContext != nil {
 		ctx = x.standard.ConnContext(ctx, c)
@@ -155,11 +156,12 @@ func (e *expressConn) await(limit time.Duration) bool {
 		return true
 	}
 	e.release()
-	if !e.state.CompareAndSwap(expressBusy, expressIdle) && !e.state.CompareAndSwap(expressNew, expressIdle) {
-		return false
-	}
-	if e.x.isClosed() { // whoever closed it may have seen a request under way
-		return false
+	waits := expressNew
+	if !e.state.CompareAndSwap(expressNew, expressNew) {
+		waits = expressIdle
+		if !e.state.CompareAndSwap(expressBusy, expressIdle) || e.x.isClosed() { // whoever closed it may have seen a request under way
+			return false
+		}
 	}
 	e.deadline(limit)
 	buf, n, err := rawio.Read(e.in, e)
@@ -167,7 +169,7 @@ func (e *expressConn) await(limit time.Duration) bool {
 		return false
 	}
 	e.buf, e.w = buf, n
-	return e.state.CompareAndSwap(expressIdle, expressBusy)
+	return e.state.CompareAndSwap(waits, expressBusy)
 }
 
 // deadline gives reads at least that much time, and hardly more.
@@ -290,14 +292,27 @@ func (e *expressConn) linger() {
 	}
 }
 
-// closeIdle closes the connection unless a request is under way.
+// newGrace is how long a client may take from connecting to its first request although
+// the lane is shut down: that request may be on its way. It is net/http's.
+const newGrace = 5 * time.Second
+
+// closeIdle closes the connection unless a request is under way, or a first one may
+// be: then it is closed later, if none has come.
 func (e *expressConn) closeIdle() {
-	switch {
-	case e.state.CompareAndSwap(expressIdle, expressOver):
+	if e.state.CompareAndSwap(expressIdle, expressOver) {
 		e.conn.Close()
-	case e.state.CompareAndSwap(expressNew, expressOver):
-		e.sock.Close()
+		return
 	}
+	closeNew := func() {
+		if e.state.CompareAndSwap(expressNew, expressOver) {
+			e.sock.Close()
+		}
+	}
+	if left := newGrace - time.Since(e.born); left > 0 {
+		time.AfterFunc(left, closeNew)
+		return
+	}
+	closeNew()
 }
 
 // cut ends the connection at once.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"attache/internal/secret"
 )
@@ -81,6 +82,7 @@ func TestHandedHTTP2OutlivesShutdown(t *testing.T) {
 	secure := tls.Client(client, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpnHTTP2}})
 	serving.Go(func() { secure.Handshake() })
 	handed := <-x.handed
+	conn.born = time.Time{} // long ago
 	conn.closeIdle()
 	serving.Wait()
 	serving.Go(func() { handed.Write([]byte("x")) })
@@ -153,4 +155,31 @@ func TestIdleConnectionKeepsNoSecret(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestShutdownWaitsForFirstRequests: who has just connected may be about to send a
+// request, and gets an answer. Nobody is waited for who sends none.
+func TestShutdownWaitsForFirstRequests(t *testing.T) {
+	for _, sends := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newProxy(t, &testPlan{}, fakeTransport(func(*http.Request) (*http.Response, error) { return respond(200, "hello"), nil }), nil)
+			x, conn := expressInMemory(t, &Front{Proxy: p})
+			time.Sleep(time.Second)
+			var ending sync.WaitGroup
+			ending.Go(func() { x.Shutdown(t.Context()) })
+			start := time.Now()
+			time.Sleep(time.Second)
+			if sends {
+				io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+				if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || res.StatusCode != 200 || !res.Close {
+					t.Error(res, err)
+				}
+			}
+			io.Copy(io.Discard, conn)
+			if took := time.Since(start); took > newGrace {
+				t.Errorf("it takes %v", took)
+			}
+			ending.Wait()
+		})
+	}
 }
