@@ -143,13 +143,13 @@ func TestAmbiguousRequestsAreRefused(t *testing.T) {
 	}))
 	const post = "POST /bad HTTP/1.1\nHost: localhost\n"
 	for _, request := range []string{
-		post + "Content-Length: 3\nTransfer-Encoding: chunked\n\n",
-		post + "Transfer-Encoding: chunked\nContent-Length: 3\n\n",
+		post + "Content-Length: 3\nTransfer-Encoding: chunked\n\n0\n\n",
+		post + "Transfer-Encoding: chunked\nContent-Length: 3\n\n0\n\n",
 		post + "Content-Length: 3\nContent-Length: 3\n\n",
 		post + "Content-Length: 3, 3\n\n",
 		post + "Content-Length: -3\n\n",
 		post + "Content-Length:\n\n",
-		post + "Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n",
+		post + "Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n0\n\n",
 		post + "Host: localhost\n\n",
 		"GET /bad HTTP/1.1\n\n",
 		post + "X-A : 1\n\n",
