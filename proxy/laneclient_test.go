@@ -178,14 +178,14 @@ func TestNextRequestBeforeTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newLanePair(t, roomy, &testPlan{}, nil, script(func(n int, r *http.Request, body string) string {
 			time.Sleep(5 * time.Second)
-			text := fmt.Sprint(n, r.URL.Path, body)
+			text := fmt.Sprint(n, r.Method, r.URL.Path, body)
 			return fmt.Sprintf("HTTP/1.1 200 OK\nContent-Length: %d\n\n%s", len(text), text)
 		}))
 		c := p.client()
 		c.write("GET /a HTTP/1.1\nHost: localhost\n\n")
 		time.Sleep(time.Second)
 		go c.write("POST /b HTTP/1.1\nHost: localhost\nContent-Length: 3\n\nabcGET /c HTTP/1.1\nHost: localhost\n\n")
-		for _, want := range []string{"1/a", "2/babc", "3/c"} {
+		for _, want := range []string{"1GET/a", "2POST/babc", "3GET/c"} {
 			if _, text, err := c.read(); text != want || err != nil {
 				t.Errorf("%q, %v, want %q", text, err, want)
 			}
@@ -210,7 +210,7 @@ func TestReplaysOnALane(t *testing.T) {
 		{"POST /x HTTP/1.1\nHost: localhost\nContent-Length: 50000\n\n" + strings.Repeat("a", 50000), 50000, 200, ReplayOK},
 		{"POST /x HTTP/1.1\nHost: localhost\nContent-Length: 50000\n\n" + strings.Repeat("a", 50000), 49999, 401, ReplayBody},
 	} {
-		for _, framing := range []string{"Content-Length: 2\n\nno", "Transfer-Encoding: chunked\n\n2\nno\n0\n\n"} {
+		for _, framing := range []string{"Content-Length: 2\n\nno", "Transfer-Encoding: chunked\n\n2\nno\n0\n\n", "Transfer-Encoding: chunked\n\n2\nno\n<wait>0\n\n"} {
 			synctest.Test(t, func(t *testing.T) {
 				slot := addToken(t, startEngine(t), "access", &source{t: t, fetch: numbered})
 				var bodies []string
@@ -265,5 +265,49 @@ func TestPanicOnALane(t *testing.T) {
 			t.Errorf("codes %v, logged %q", p.counts.codes, &out)
 		}
 		p.client().expect(laneGet, 200)
+	})
+}
+
+// TestClientThatStallsInItsBody holds its upstream no longer than it may.
+func TestClientThatStallsInItsBody(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 30\n\nabc", "Transfer-Encoding: chunked\n\n5\nabc"} {
+		synctest.Test(t, func(t *testing.T) {
+			ended := make(chan time.Time, 1)
+			p := newLanePair(t, roomy, &testPlan{}, nil, func(conn net.Conn) {
+				io.Copy(io.Discard, conn)
+				ended <- time.Now()
+			})
+			c := p.client()
+			start := time.Now()
+			c.write("POST /x HTTP/1.1\nHost: localhost\n" + framing)
+			if got := (<-ended).Sub(start); got != roomy.Stall {
+				t.Errorf("%q: the upstream is let go of after %v", framing, got)
+			}
+			if _, after := c.ended(); after > time.Second {
+				t.Errorf("%q: the client's connection ends %v later", framing, after)
+			}
+		})
+	}
+}
+
+// TestStreamOfKnownLengthEndsInADrain as those without one do.
+func TestStreamOfKnownLengthEndsInADrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newLanePair(t, roomy, &testPlan{}, nil, func(conn net.Conn) {
+			conn.Read(make([]byte, 4096))
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1000\r\n\r\ndata: x\n\n")
+			io.Copy(io.Discard, conn)
+		})
+		c := p.client()
+		c.write(laneGet)
+		if _, err := c.back.Peek(100); err != nil {
+			t.Fatal(err)
+		}
+		if n := p.proxy.streams.End(); n != 1 {
+			t.Errorf("%d streams end", n)
+		}
+		if _, after := c.ended(); after > time.Second {
+			t.Errorf("the client's connection ends after %v", after)
+		}
 	})
 }

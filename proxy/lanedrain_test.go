@@ -163,9 +163,13 @@ func TestShowBetweenRequests(t *testing.T) {
 		c.expect(laneGet, 200)
 		p.lane.express.Show(&Front{Proxy: saying("six"), Callers: NewCallers(nil, nil)})
 		c.expect(laneGet, 407)
-		p.lane.express.Show(&Front{Proxy: saying("seven"), Guard: &Guard{Loopback: true}})
-		c.expect("GET /x HTTP/1.1\nHost: evil.example\n\n", 421)
+		const foreign = "GET /x HTTP/1.1\nHost: evil.example\n\n"
+		p.lane.express.Show(&Front{Proxy: saying("seven")})
+		c.expect(foreign, 200)
+		p.lane.express.Show(&Front{Proxy: saying("eight"), Guard: &Guard{Loopback: true}})
+		c.expect(foreign, 421)
 		c.expect(laneGet, 200)
+		c.expect(foreign, 421)
 	})
 }
 

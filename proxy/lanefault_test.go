@@ -178,9 +178,13 @@ func TestUpstreamFaults(t *testing.T) {
 				}))
 				c := p.client()
 				c.write("POST /x HTTP/1.1\nHost: localhost\nContent-Length: 3\n\nabc")
+				start := time.Now()
 				ans, text, err := c.read()
 				for ans.StatusCode == 103 {
 					ans, text, err = c.read()
+				}
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("the client learns of it after %v", took)
 				}
 				if ans.StatusCode != tc.status || (err != nil) != tc.broken || strings.Contains(text, "evil") {
 					t.Errorf("%v %q, %v", ans.Status, text, err)

@@ -128,6 +128,68 @@ func TestClientThatHalfCloses(t *testing.T) {
 	}
 }
 
+// TestAmbiguousRequestsAreRefused: the express lane answers them 400 and ends the
+// connection, whatever the client still sends, and no upstream sees anything of them.
+func TestAmbiguousRequestsAreRefused(t *testing.T) {
+	if standardLane() {
+		t.Skip("net/http finds a reading for some of them")
+	}
+	var asked atomic.Int64
+	connect := socketLane(t, script(func(_ int, r *http.Request, _ string) string {
+		if r.URL.Path != "/x" {
+			asked.Add(1)
+		}
+		return "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"
+	}))
+	const post = "POST /bad HTTP/1.1\nHost: localhost\n"
+	for _, request := range []string{
+		post + "Content-Length: 3\nTransfer-Encoding: chunked\n\n0\n\n",
+		post + "Transfer-Encoding: chunked\nContent-Length: 3\n\n0\n\n",
+		post + "Content-Length: 3\nContent-Length: 3\n\n",
+		post + "Content-Length: 3, 3\n\n",
+		post + "Content-Length: -3\n\n",
+		post + "Content-Length:\n\n",
+		post + "Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n0\n\n",
+		post + "Host: localhost\n\n",
+		"GET /bad HTTP/1.1\n\n",
+		post + "X-A : 1\n\n",
+		post + " X-A: 1\n\n",
+		post + "X-A: 1\n folded\n\n",
+		post + "X-A: 1\rX-B: 2\n\n",
+		post + "X-A: \x00\n\n",
+		post + "X A: 1\n\n",
+		post + "X-A\n\n",
+		"GET  /bad HTTP/1.1\nHost: localhost\n\n",
+		"GET /bad HTTP/1.1 \nHost: localhost\n\n",
+		"GET\t/bad HTTP/1.1\nHost: localhost\n\n",
+		"G@T /bad HTTP/1.1\nHost: localhost\n\n",
+	} {
+		for _, lines := range []string{"\r\n", "\n"} {
+			c := connect()
+			c.expect(laneGet, 200)
+			text := strings.ReplaceAll(request, "\n", lines) + strings.Repeat(strings.ReplaceAll(laneGet, "\n", "\r\n"), 5000)
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				io.WriteString(c.Conn, text)
+			}()
+			ans, err := http.ReadResponse(c.back, nil)
+			if err != nil || ans.StatusCode != 400 || !ans.Close {
+				t.Fatalf("%q: %v, %v", text[:len(request)], ans, err)
+			}
+			io.Copy(io.Discard, ans.Body)
+			if rest, err := io.ReadAll(c.back); len(rest) > 0 || err != nil {
+				t.Errorf("%q: %q, %v behind the refusal", text[:len(request)], rest, err)
+			}
+			c.Close()
+			<-sent
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the upstream sees %d of them", n)
+	}
+}
+
 // TestLargeBodiesBothWays: 100 MB each way, and at no time more than a little of it in
 // memory.
 func TestLargeBodiesBothWays(t *testing.T) {
