@@ -161,8 +161,11 @@ func (h *RequestHead) sort() error {
 }
 
 // plainHost reports whether a Host field is a name or an address, with or without
-// a port.
+// a port. A name has 253 bytes at most (RFC 1035 section 2.3.4).
 func plainHost(host string) bool {
+	if len(host) > 300 {
+		return false
+	}
 	for i := range len(host) {
 		c := host[i]
 		if class := classes[c]; class != upperLetter && class != lowerLetter && (c < '0' || c > '9') && strings.IndexByte(".-_:[]", c) < 0 {
