@@ -110,6 +110,7 @@ type laneUpstream struct {
 	mu     sync.Mutex
 	seen   []*strictRequest
 	broken error // what it could not read
+	early  bool  // it has answered before it had the whole body, and never got that
 }
 
 func (u *laneUpstream) serve(conn net.Conn) {
@@ -117,12 +118,13 @@ func (u *laneUpstream) serve(conn net.Conn) {
 	for {
 		r, err := s.head()
 		if err != nil {
-			u.failed(err)
+			u.failed(err, false)
 			return
 		}
 		a, split := u.take(r)
 		if a.early {
 			if !send(conn, a, r.method, split) || a.ends {
+				u.failed(nil, true)
 				return
 			}
 		}
@@ -130,7 +132,7 @@ func (u *laneUpstream) serve(conn net.Conn) {
 			io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		}
 		if err := s.rest(r); err != nil {
-			u.failed(err)
+			u.failed(err, a.early)
 			return
 		}
 		if !a.early && (!send(conn, a, r.method, split) || a.ends) {
@@ -139,9 +141,10 @@ func (u *laneUpstream) serve(conn net.Conn) {
 	}
 }
 
-func (u *laneUpstream) failed(err error) {
+func (u *laneUpstream) failed(err error, early bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.early = u.early || early
 	if errors.Is(err, errNotStrict) {
 		u.broken = err
 	}
