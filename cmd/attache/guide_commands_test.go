@@ -26,6 +26,7 @@ func commandsElsewhere() []elsewhere {
 		{`README\.md`, `make test`, "it runs this test"},
 		{`docs/performance\.md`, `make bench.*`, bench},
 		{`docs/reliability\.md`, `make chaos.*`, bench},
+		{`docs/scale\.md`, `make scale.*`, bench},
 
 		{`docs/recipes/.*`, `curl .*`, "TestPagesOfRecipes in examples sends it, with a stand-in for the vendor"},
 		{example, `curl http.*|curl '.*|curl -[dH] '[^']*' .*`, "TestOtherExamples in examples sends it, with a stand-in for the vendor"},
