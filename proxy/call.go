@@ -174,10 +174,9 @@ func (c *call) finish() {
 // recycle forgets the request, and keeps the memory for another.
 func (c *call) recycle() {
 	clear(c.fields[:cap(c.fields)])
-	*c = call{
-		session: session{pins: c.session.pins, tokens: c.session.tokens},
-		fields:  c.fields[:0],
-	}
+	pins, tokens, fields := c.session.pins, c.session.tokens, c.fields[:0]
+	*c = call{} // in place: a literal with fields would be made on the stack first
+	c.session.pins, c.session.tokens, c.fields = pins, tokens, fields
 }
 
 // panicked logs what a handler panicked with, and has the server end the
