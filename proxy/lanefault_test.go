@@ -43,7 +43,7 @@ func newLanePair(t *testing.T, b Bounds, plan Plan, slots []Slot, up func(net.Co
 	t.Cleanup(func() {
 		p.lane.close()
 		p.rt.Close()
-		p.up.served.Wait()
+		p.up.wait()
 	})
 	return p
 }

@@ -114,7 +114,7 @@ func runLane(t *testing.T, standard bool, s laneSetup, in []byte, up *laneUpstre
 		l.close()
 		rt.Close()
 		time.Sleep(time.Hour) // what is still about to end does
-		network.served.Wait()
+		network.wait()
 		o.seen, o.broken, o.raw = up.seen, up.broken, conn.out.String()
 		o.counts = fmt.Sprint(m.started, " started; codes ", m.codes, "; replays ", m.replays, "; unavailable ", m.unavailable, "; upstream ", m.upstream)
 	})

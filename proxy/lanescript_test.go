@@ -108,9 +108,10 @@ type laneUpstream struct {
 	choice  []byte
 
 	mu     sync.Mutex
-	seen   []*strictRequest
-	broken error // what it could not read
-	early  bool  // it has answered before it had the whole body, and never got that
+	seen   []*strictRequest // served to their ends by goroutines of their own
+	last   string           // the head of the last one
+	broken error            // what it could not read
+	early  bool             // it has answered before it had the whole body, and never got that
 }
 
 func (u *laneUpstream) serve(conn net.Conn) {
@@ -156,14 +157,13 @@ func (u *laneUpstream) failed(err error, early bool) {
 func (u *laneUpstream) take(r *strictRequest) (a laneAnswer, split int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	head := requestText(r)
 	if n := len(u.seen); n > 0 {
-		last := *u.seen[n-1]
-		last.body, last.whole, last.trailers = nil, false, nil
-		if a, split = u.next(n - 1); a.raw == "" && requestText(&last) == requestText(r) {
+		if a, split = u.next(n - 1); a.raw == "" && head == u.last {
 			return a, split
 		}
 	}
-	u.seen = append(u.seen, r)
+	u.seen, u.last = append(u.seen, r), head
 	return u.next(len(u.seen) - 1)
 }
 

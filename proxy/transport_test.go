@@ -52,6 +52,14 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return client, nil
 }
 
+// wait returns when every connection is served to its end. It is for the end of a
+// bubble, whose rest has to stand still first: nothing else orders it and the handlers
+// that have dialed, for which a closed [http.Server] does not wait.
+func (p *pipes) wait() {
+	synctest.Wait()
+	p.served.Wait()
+}
+
 // swallowOnce reads one request and returns its body.
 func swallowOnce(conn net.Conn) (string, error) {
 	r, err := http.ReadRequest(bufio.NewReader(conn))
@@ -86,7 +94,7 @@ func pipeProxy(t *testing.T, n *pipes, change ...func(*TransportConfig)) (*Proxy
 	p := newProxy(t, &testPlan{}, rt, nil, func(r *Route) { r.Upstream = cfg.Upstream })
 	return p, func() {
 		rt.CloseIdleConnections()
-		n.served.Wait()
+		n.wait()
 	}
 }
 
