@@ -3,6 +3,7 @@ package refresher
 import (
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -264,4 +265,22 @@ func TestEvictedInTable(t *testing.T) {
 	if next := <-done; next == in || next == nil {
 		t.Error("an evicted instance was handed out")
 	}
+}
+
+// A child may come while a login fails, and be the first to need the state that both
+// look at. Only the race detector can tell whether both take the lock.
+func TestChildComesWhileLoginFails(t *testing.T) {
+	in, o := &Instance{}, &owner{}
+	var both sync.WaitGroup
+	both.Go(func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.adopt(&Instance{})
+	})
+	both.Go(func() {
+		if repeat := in.rejectParents(job{owner: o}, &FetchError{Class: Transient}); repeat != nil {
+			t.Errorf("a login is repeated though no parent was refused: %v", repeat)
+		}
+	})
+	both.Wait()
 }

@@ -280,7 +280,9 @@ func (in *Instance) awaitParents(j job) {
 // repeated: no parent was refused, not every refused one will be renewed, or
 // one is refused again although it was renewed.
 func (in *Instance) rejectParents(j job, fetch *FetchError) []refusedParent {
-	repeated := in.repeated() // only the running login writes it
+	in.mu.Lock()
+	repeated := in.repeated() // it may be used without the lock: its elements are never written again
+	in.mu.Unlock()
 	repeat := slices.Clone(repeated)
 	renewing := len(fetch.Refused) > 0
 	for _, i := range fetch.Refused {

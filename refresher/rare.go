@@ -7,7 +7,9 @@ import (
 )
 
 // rarities is what few instances need at a time. It is made when the first of it
-// is noted, and stays. All of it is under Instance.mu.
+// is noted, and stays. All of it is under Instance.mu, and so is Instance.rare: what
+// nobody but the running login writes is read with in.mu held too, because anybody
+// may make the rarities meanwhile.
 type rarities struct {
 	children map[*Instance]struct{} // wait for this instance or failed with it
 	repeat   []refusedParent        // the next login repeats one that these parents made fail
@@ -20,8 +22,8 @@ type rarities struct {
 	formerly uint64 // number of the token in service before a store had it numbered anew; 0: none
 }
 
-// rarely returns the rarities to be written. As what follows, it is called with
-// in.mu held.
+// rarely returns the rarities to be written. As all that follows in this file and
+// looks at them, it is called with in.mu held.
 func (in *Instance) rarely() *rarities {
 	if in.rare == nil {
 		in.rare = &rarities{}
