@@ -268,10 +268,12 @@ const (
 	handsOver                    // nothing of it was consumed
 )
 
-// refuse answers what is no request. There is nobody whom a route or a log could
-// name.
+// refuse answers what is no request, as net/http does. There is nobody whom a route or
+// a log could name. The answer ends with the connection: with a length, a proxy before
+// this one could keep the client's connection, on which the rest of that is still to
+// come.
 func (e *expressConn) refuse() expressNext {
-	io.WriteString(e.conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 15\r\nConnection: close\r\n\r\n400 Bad Request")
+	io.WriteString(e.conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request")
 	e.linger()
 	return ends
 }

@@ -179,7 +179,7 @@ func isChunked(codings []string, old, hasLength bool) (bool, error) {
 	switch {
 	case len(codings) == 0:
 		return false, nil
-	case len(codings) != 1 || !strings.EqualFold(codings[0], "chunked"):
+	case len(codings) != 1 || !isWord(codings[0], "chunked"):
 		return false, malformed("its transfer coding")
 	case old: // RFC 9112 section 6.1
 		return false, malformed("a transfer coding in HTTP/1.0")
@@ -255,12 +255,30 @@ func announced(header http.Header) (http.Header, error) {
 func closes(connection []string) bool {
 	for _, line := range connection {
 		for option := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(trim(option), "close") {
+			if isWord(trim(option), "close") {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// isWord reports whether s is a word, given in lower case, in whatever case its ASCII
+// letters are. [strings.EqualFold] also takes the Kelvin sign for a k.
+func isWord(s, word string) bool {
+	if len(s) != len(word) {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if classes[c] == upperLetter {
+			c += 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // trim removes optional white space (RFC 9110 section 5.6.3).

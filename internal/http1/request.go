@@ -269,7 +269,7 @@ func (o *outgoing) framing(req *http.Request, method string) error {
 // 10.1.1).
 func continues(expect []string) bool {
 	for _, value := range expect {
-		if strings.EqualFold(trim(value), "100-continue") {
+		if isWord(trim(value), "100-continue") {
 			return true
 		}
 	}

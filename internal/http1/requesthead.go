@@ -127,14 +127,14 @@ func (h *RequestHead) sort() error {
 			lengths++
 			continue
 		case "Transfer-Encoding":
-			unusual = unusual || !strings.EqualFold(value, "chunked")
+			unusual = unusual || !isWord(value, "chunked")
 			codings++
 			continue
 		case "Connection":
 			switch {
-			case strings.EqualFold(value, "close"):
+			case isWord(value, "close"):
 				h.Close = true
-			case !strings.EqualFold(value, "keep-alive"):
+			case !isWord(value, "keep-alive"):
 				unusual = true
 			}
 			continue

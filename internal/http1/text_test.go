@@ -20,3 +20,14 @@ func TestIsText(t *testing.T) {
 		}
 	}
 }
+
+func TestIsWord(t *testing.T) {
+	for text, want := range map[string]bool{
+		"chunked": true, "Chunked": true, "CHUNKED": true,
+		"": false, "chunke": false, "chunkedx": false, "chun\u212aed": false, "chun\u212ae": false, "\x63hunked ": false, "CHUN\x0bED": false,
+	} {
+		if isWord(text, "chunked") != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
