@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"syscall"
+
+	"attache/internal/rawio"
 )
 
 // dialFunc connects, as [net.Dialer.DialContext] does.
@@ -35,18 +37,17 @@ func (s *standardConns) wrap(dial dialFunc) dialFunc {
 		if err != nil {
 			return nil, err
 		}
-		return &standardConn{Conn: conn, set: s}, nil
+		return &standardConn{Conn: rawio.Wrap(conn), set: s}, nil
 	}
 }
 
 // keep takes a connection that net/http will use: one of wrap's, or TLS on it. If
 // nobody needs it any more, keep closes it and returns errClosed.
 func (s *standardConns) keep(conn net.Conn) error {
-	below := conn
-	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		below = secure.NetConn()
+	own, ok := conn.(*standardConn)
+	if secure, above := conn.(interface{ NetConn() net.Conn }); !ok && above {
+		own, ok = secure.NetConn().(*standardConn)
 	}
-	own, ok := below.(*standardConn)
 	if !ok {
 		return nil
 	}
@@ -119,6 +120,9 @@ func (c *standardConn) Close() error {
 	c.set.mu.Unlock()
 	return c.Conn.Close()
 }
+
+// NetConn returns the connection below.
+func (c *standardConn) NetConn() net.Conn { return c.Conn }
 
 // CloseWrite ends one direction, where the connection can do that.
 func (c *standardConn) CloseWrite() error {

@@ -82,6 +82,9 @@ func newConn(nc net.Conn, buffers *readBuffers) *conn {
 		c.below, c.secure = t.NetConn(), true
 	}
 	c.socket, _ = c.below.(*rawio.Conn)
+	if inner, ok := c.below.(interface{ NetConn() net.Conn }); ok && c.secure && c.socket == nil {
+		c.socket, _ = inner.NetConn().(*rawio.Conn) // somebody watches over it besides
+	}
 	below := c.below
 	c.abort = func() { below.Close() }
 	if s, ok := c.below.(syscall.Conn); ok {
