@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"unsafe"
 )
 
 // Conn is a TCP connection or one of a Unix socket whose reads and writes go
@@ -126,6 +125,7 @@ type input struct {
 	n, wrote int
 	err      error
 
+	one       [1]byte // for looks
 	impatient bool
 }
 
@@ -173,8 +173,7 @@ func (in *input) next(fd uintptr) (done bool) {
 // send writes the request of an exchange. If it cannot be written to its end at
 // once, that is the last step.
 func (in *input) send(fd uintptr) (done bool) {
-	var one [1]byte
-	if _, errno := again(syscall.SYS_RECVFROM, fd, one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT); errno != syscall.EAGAIN {
+	if _, errno := again(syscall.SYS_RECVFROM, fd, in.one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT); errno != syscall.EAGAIN {
 		in.err = ErrStale
 		return true
 	}
@@ -250,15 +249,4 @@ func (o *output) next(fd uintptr) (done bool) {
 		}
 	}
 	return true
-}
-
-// again does a system call on a socket that does not block, again if a signal
-// interrupts it.
-func again(call, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
-		if errno != syscall.EINTR {
-			return int(n), errno
-		}
-	}
 }
