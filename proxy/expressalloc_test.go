@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"attache/internal/rawio"
 )
 
 // rawPair starts a proxy on the express lane between a client and an upstream that
@@ -129,33 +127,5 @@ func BenchmarkExpress(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		exchange()
-	}
-}
-
-// TestConnectionsOfNetHTTPAreRaw: a connection that net/http might use may be one of
-// HTTP/1.1 in the end, as with every https upstream that is asked which it wants.
-func TestConnectionsOfNetHTTPAreRaw(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	var set standardConns
-	dial := set.wrap(new(net.Dialer).DialContext)
-	conn, err := dial(t.Context(), "tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	plain, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer plain.Close()
-	if _, isRaw := rawio.Wrap(plain).(*rawio.Conn); !isRaw {
-		return // not on this system
-	}
-	if _, ok := conn.(*standardConn).NetConn().(*rawio.Conn); !ok {
-		t.Errorf("%T", conn.(*standardConn).NetConn())
 	}
 }

@@ -135,7 +135,7 @@ func (e *expressConn) shakeHands() bool {
 	ctx, cancel := context.WithTimeout(e.ctx.Context, e.x.bounds.HeaderTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
-		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && string(plain.RecordHeader[:4]) != "\x16\x03\x01\x00" {
+		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil {
 			io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nthis address speaks https alone\n")
 		}
 		if log := e.x.standard.ErrorLog; log != nil {
@@ -157,7 +157,7 @@ func (e *expressConn) await(limit time.Duration) bool {
 	}
 	e.release()
 	waits := expressNew
-	if !e.state.CompareAndSwap(expressNew, expressNew) {
+	if e.state.Load() != expressNew {
 		waits = expressIdle
 		if !e.state.CompareAndSwap(expressBusy, expressIdle) || e.x.isClosed() { // whoever closed it may have seen a request under way
 			return false

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"attache/internal/rawio"
 )
 
 // counting returns a dial that counts the connections that are open at this end.
@@ -220,5 +222,33 @@ func TestHalfOfATunnelIsARequest(t *testing.T) {
 	body.Close()
 	if s.requests != 0 {
 		t.Errorf("%d requests under way after Close", s.requests)
+	}
+}
+
+// TestConnectionsOfNetHTTPAreRaw: a connection that net/http might use may be one of
+// HTTP/1.1 in the end, as with every https upstream that is asked which it wants.
+func TestConnectionsOfNetHTTPAreRaw(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var set standardConns
+	dial := set.wrap(new(net.Dialer).DialContext)
+	conn, err := dial(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	plain, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if _, isRaw := rawio.Wrap(plain).(*rawio.Conn); !isRaw {
+		return // not on this system
+	}
+	if _, ok := conn.(*standardConn).NetConn().(*rawio.Conn); !ok {
+		t.Errorf("%T", conn.(*standardConn).NetConn())
 	}
 }

@@ -157,18 +157,18 @@ func (d *door) leave() {
 func (d *door) close(ctx context.Context) bool {
 	d.left.Store(true)
 	d.end()
-	if d.express != nil {
+	var s interface {
+		Shutdown(context.Context) error
+		Close() error
+	} = d.server
+	if d.express != nil { // which has the server's connections as well
 		d.socket.Close()
-		if d.express.Shutdown(ctx) == nil {
-			return true
-		}
-		d.express.Close()
-		return false
+		s = d.express
 	}
-	if d.server.Shutdown(ctx) == nil {
+	if s.Shutdown(ctx) == nil {
 		return true
 	}
-	d.server.Close()
+	s.Close()
 	return false
 }
 
